@@ -1,0 +1,74 @@
+//! The request over blixard-arena: an arena from the pool, hashbrown's map and allocator-api2's `Vec` in it.
+
+use allocator_api2::alloc::Allocator;
+use allocator_api2::vec::Vec;
+use blixard_arena::{Arena, ArenaPool, SharedArena};
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+use super::{Input, Look, Proposal, Rendered};
+
+struct InArena<'a, A: Allocator> {
+    id: [u8; 16],
+    vm: &'a str,
+    tenant: &'a str,
+    metadata: HashMap<&'a str, &'a str, DefaultHashBuilder, A>,
+    scores: Vec<(u64, f64), A>,
+    reason: &'a str,
+}
+
+impl<A: Allocator> Proposal for InArena<'_, A> {
+    fn render(&self) -> Rendered {
+        let pairs = self.metadata.iter().map(|(key, value)| (*key, *value));
+        Rendered::new(
+            self.id,
+            [self.vm, self.tenant, self.reason],
+            pairs,
+            &self.scores,
+        )
+    }
+}
+
+/// The body of a request, the same words over either arena.
+macro_rules! build {
+    ($arena:ident, $input:ident, $look:ident) => {
+        let mut batch = Vec::with_capacity_in($input.proposals.len(), $arena);
+        for proposal in &$input.proposals {
+            let mut metadata = HashMap::new_in($arena);
+            for (key, value) in &proposal.metadata {
+                metadata.insert(&*$arena.alloc_str(key), &*$arena.alloc_str(value));
+            }
+            let mut scores = Vec::new_in($arena);
+            for score in &proposal.scores {
+                scores.push(*score);
+            }
+            batch.push(InArena {
+                id: proposal.id,
+                vm: $arena.alloc_str(&proposal.vm),
+                tenant: $arena.alloc_str(&proposal.tenant),
+                metadata,
+                scores,
+                reason: $arena.format(format_args!(
+                    "placed {} on node {} score {}",
+                    proposal.vm, proposal.node, proposal.score
+                )),
+            });
+        }
+        $look.look(&batch);
+    };
+}
+
+pub(super) fn serve(pool: &mut ArenaPool, input: &Input, look: &mut impl Look) {
+    let guard = pool.acquire();
+    let arena: &Arena = &guard;
+    build!(arena, input, look);
+}
+
+/// A pool whose arenas any thread may use.
+#[derive(Default)]
+pub(super) struct Shared(ArenaPool);
+
+pub(super) fn serve_shared(pool: &mut Shared, input: &Input, look: &mut impl Look) {
+    let guard = pool.0.acquire_shared();
+    let arena: &SharedArena = &guard;
+    build!(arena, input, look);
+}
