@@ -8,7 +8,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Ratio, Report, ReportError, Strategy, plots, units};
+use super::{Ratio, Report, ReportError, Spread, Strategy, plots, units};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -84,16 +84,17 @@ fn push_strategies(html: &mut String, report: &Report) {
     });
     table.row("mean", strategies, |s| units::nanos(s.ns_per_request.mean));
     if strategies.iter().any(|s| !s.rounds.is_empty()) {
-        table.row("mean of each round, least to most", strategies, |s| {
-            s.spread_ns().map_or_else(dash, |spread| {
-                format!(
-                    "{} to {} ({} rounds)",
-                    units::nanos(spread.min),
-                    units::nanos(spread.max),
-                    s.rounds.len()
-                )
-            })
+        let end = |s: &Strategy, pick: fn(Spread) -> f64| {
+            s.spread_ns()
+                .map_or_else(dash, |spread| units::nanos(pick(spread)))
+        };
+        table.row("mean, fastest round", strategies, |s| {
+            end(s, |spread| spread.min)
         });
+        table.row("mean, slowest round", strategies, |s| {
+            end(s, |spread| spread.max)
+        });
+        table.row("rounds", strategies, |s| s.rounds.len().to_string());
     }
     table.group("Mean time of each phase");
     for (at, (phase, _)) in strategies[0].phase_ns_mean.named().iter().enumerate() {

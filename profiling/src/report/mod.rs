@@ -32,6 +32,31 @@ pub const HTML_FILE: &str = "report.html";
 /// All that one run of the program found.
 ///
 /// Its serde form is `report.json`, whose field names are a contract: other programs read them.
+///
+/// ```
+/// use profiling::report::{Input, PhaseNs, Report, RequestNs, Strategy};
+///
+/// let input = Input {
+///     source: "generated".into(), vms: 640, nodes: 8, requests: 10, batch: 64, threads: 1, seed: 7,
+/// };
+/// let strategy = |name: &str, build, release| Strategy {
+///     name: name.into(),
+///     checksum: "9f3a".into(),
+///     ns_per_request: RequestNs { p50: 90e3, p99: 99e3, mean: 60e3 + build + release },
+///     phase_ns_mean: PhaseNs { place: 60e3, build, release, ..PhaseNs::default() },
+///     ..Strategy::default()
+/// };
+/// let strategies = vec![strategy("heap", 30e3, 10e3), strategy("arena", 4e3, 1e3)];
+/// let report = Report::new(input, vec!["profile".into()], String::new(), strategies);
+///
+/// // Never publish figures of strategies that did different work.
+/// report.same_work()?;
+/// assert_eq!(report.ratios["heap/arena"].build_and_release, Some(8.0));
+/// let dir = tempfile::tempdir()?;
+/// let written = report.write(dir.path())?;
+/// assert!(written.json.exists() && written.html.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// [`SCHEMA`] of the program that wrote it.
@@ -296,34 +321,25 @@ impl Report {
     }
 
     /// The run in a few sentences of plain text: the times, the allocator's part, and whether the work was the same.
+    ///
+    /// Strategies that did different work are not compared; the text then says how they differ.
     #[must_use]
     pub fn summary(&self) -> String {
-        let mut text = match self.heap_and_other() {
-            Some((heap, other)) => self.comparison(heap, other),
-            None => self
-                .strategies
-                .first()
-                .map(|only| self.alone(only))
-                .unwrap_or_default(),
+        let Some(first) = self.strategies.first() else {
+            return String::new();
         };
-        match self.same_work() {
-            Ok(()) => {
-                let who = match self.strategies.len() {
-                    0 => return text,
-                    1 => "Its decisions and encoded bytes have".to_owned(),
-                    n => format!(
-                        "All {n} strategies took the same decisions and encoded the same bytes:"
-                    ),
-                };
-                text.extend([" ", &who, " checksum ", &self.strategies[0].checksum, "."]);
-            }
-            Err(mismatch) => text.extend([
-                " These figures do not compare: ",
-                &mismatch.to_string(),
-                ".",
-            ]),
+        if let Err(mismatch) = self.same_work() {
+            return format!("The figures below do not compare: {mismatch}.");
         }
-        text
+        let figures = match self.heap_and_other() {
+            Some((heap, other)) => self.comparison(heap, other),
+            None => self.alone(first),
+        };
+        let who = match self.strategies.len() {
+            1 => "Its decisions and encoded bytes have".to_owned(),
+            n => format!("All {n} strategies took the same decisions and encoded the same bytes:"),
+        };
+        format!("{figures} {who} checksum {}.", first.checksum)
     }
 
     /// Writes `report.html` and `report.json` into `dir`, which is created if need be, and returns their paths.
@@ -599,8 +615,8 @@ impl fmt::Display for ChecksumMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the strategies differ in what they decided or encoded: checksum ")?;
         for (at, (checksum, names)) in self.groups.iter().enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            write!(f, "{comma}{checksum} of {}", names.join(" and "))?;
+            let between = if at == 0 { "" } else { "; " };
+            write!(f, "{between}{checksum} of {}", names.join(", "))?;
         }
         Ok(())
     }

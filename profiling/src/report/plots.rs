@@ -182,7 +182,7 @@ pub(super) fn allocator_calls(strategies: &[Strategy]) -> Result<String, ReportE
     let figures = strategies
         .iter()
         .flat_map(|s| panels.map(|(_, figure)| figure(s)));
-    let decades = Decades::around(figures.filter(|calls| *calls > 0.0), PANEL_WIDTH - 140);
+    let decades = Decades::around(figures.filter(|calls| *calls > 0.0), PANEL_WIDTH - 150);
     drawn("allocator calls", bottom + 30, |canvas| {
         for (strategy, y) in strategies.iter().zip(row_centres(TOP)) {
             canvas.name(strategy, y)?;
@@ -215,7 +215,7 @@ pub(super) fn allocator_calls(strategies: &[Strategy]) -> Result<String, ReportE
                 };
                 canvas.dot((x, y), strategy_colour(at))?;
                 let aside = if calls > 0.0 { 10 } else { 20 };
-                canvas.text(&units::count(calls), (x + aside, y), HPos::Left, INK)?;
+                canvas.text(&short_count(calls), (x + aside, y), HPos::Left, INK)?;
             }
         }
         Ok(())
@@ -224,6 +224,8 @@ pub(super) fn allocator_calls(strategies: &[Strategy]) -> Result<String, ReportE
 
 /// Live bytes over the requests, one line for each strategy that has points; nothing if none has.
 pub(super) fn live_bytes(strategies: &[Strategy]) -> Result<Option<String>, ReportError> {
+    const LEFT: i32 = 84;
+    const LEGEND_COLUMNS: i32 = 5;
     let with_points = || {
         strategies
             .iter()
@@ -239,21 +241,23 @@ pub(super) fn live_bytes(strategies: &[Strategy]) -> Result<Option<String>, Repo
         .fold(1.0, f64::max);
     let (divisor, unit) = units::bytes_unit(most_bytes);
     let most_requests = units::real(last.max(1));
-    let height = 350;
-    let svg = drawn("live bytes", height, |canvas| {
-        let mut x = 70;
-        for (at, strategy) in with_points() {
-            let colour = strategy_colour(at);
-            canvas.path([(x, 17), (x + 28, 17)], colour)?;
-            canvas.text(&shortened(&strategy.name), (x + 36, 17), HPos::Left, QUIET)?;
-            x += 170;
+    let named = i32::try_from(with_points().count()).unwrap_or(i32::MAX / 64);
+    let legend_height = 10 + 24 * ((named + LEGEND_COLUMNS - 1) / LEGEND_COLUMNS);
+    let svg = drawn("live bytes", legend_height + 316, |canvas| {
+        for (nth, (at, strategy)) in (0..).zip(with_points()) {
+            let (x, y) = (
+                LEFT + nth % LEGEND_COLUMNS * 170,
+                17 + nth / LEGEND_COLUMNS * 24,
+            );
+            canvas.path([(x, y), (x + 28, y)], strategy_colour(at))?;
+            canvas.text(&shortened(&strategy.name), (x + 36, y), HPos::Left, QUIET)?;
         }
-        let area = canvas.area.margin(34, 0, 0, 24);
+        let area = canvas.area.margin(legend_height, 0, 0, 0);
         let mut chart = ChartBuilder::on(&area)
             .x_label_area_size(48)
-            .y_label_area_size(70)
+            .y_label_area_size(LEFT)
             .margin_top(8)
-            .margin_right(20)
+            .margin_right(40)
             .build_cartesian_2d(0.0..most_requests, 0.0..most_bytes * 1.05 / divisor)?;
         chart
             .configure_mesh()
@@ -391,13 +395,19 @@ impl Decades {
         pixels(share * f64::from(self.length))
     }
 
-    /// At most seven powers, with their places.
+    /// As many of the powers as have room for their labels, with their places.
     fn ticks(&self) -> impl Iterator<Item = (i32, i32)> {
-        let step = (self.last - self.first).unsigned_abs() as usize / 7 + 1;
-        (self.first..=self.last).step_by(step).map(|power| {
-            let share = f64::from(power - self.first) / f64::from(self.last - self.first);
-            (power, pixels(share * f64::from(self.length)))
-        })
+        const LABEL_WIDTH: i32 = 52;
+        let decades = self.last - self.first;
+        let step = (decades * LABEL_WIDTH)
+            .unsigned_abs()
+            .div_ceil(self.length.unsigned_abs());
+        (self.first..=self.last)
+            .step_by(step as usize)
+            .map(move |power| {
+                let share = f64::from(power - self.first) / f64::from(decades);
+                (power, pixels(share * f64::from(self.length)))
+            })
     }
 }
 
@@ -452,6 +462,16 @@ fn text_style(colour: Colour, anchor: HPos) -> TextStyle<'static> {
     }
 }
 
+/// A count that fits beside a dot at the end of its axis.
+fn short_count(value: f64) -> String {
+    let text = units::count(value);
+    if text.len() <= 9 {
+        text
+    } else {
+        format!("{value:.2e}")
+    }
+}
+
 /// A name that fits its place and holds nothing that a text cannot show.
 fn shortened(name: &str) -> String {
     const CHARS_MAX: usize = 16;
@@ -503,7 +523,11 @@ mod tests {
         let none = Decades::around(std::iter::empty(), 200);
         assert_eq!((none.first, none.last), (0, 1));
         let wide = Decades::around([1e-300, 1e300].into_iter(), 200);
-        assert!(wide.ticks().count() <= 8);
+        assert!(wide.ticks().count() <= 5);
+        assert_eq!(
+            axis.ticks().map(|(power, _)| power).collect::<Vec<_>>(),
+            [-4, -2, 0, 2]
+        );
     }
 
     #[test]

@@ -75,11 +75,16 @@ pub(super) fn real(value: u64) -> f64 {
 /// An axis label: like [`count`], without zeros that say nothing (`2`, `2.5`, `0.05`).
 pub(super) fn tick(value: f64) -> String {
     let text = count(value);
-    if text.contains('.') && !text.contains('e') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
+    let (number, power) = text
+        .find('e')
+        .map_or((text.as_str(), ""), |at| text.split_at(at));
+    if !number.contains('.') {
+        return text;
     }
+    format!(
+        "{}{power}",
+        number.trim_end_matches('0').trim_end_matches('.')
+    )
 }
 
 fn with_unit(value: f64, (divisor, unit): (f64, &str)) -> String {
@@ -162,6 +167,7 @@ mod tests {
         assert_eq!(tick(2.5), "2.5");
         assert_eq!(tick(0.05), "0.05");
         assert_eq!(tick(1000.0), "1,000");
+        assert_eq!(tick(1e-7), "1e-7");
     }
 
     #[test]
