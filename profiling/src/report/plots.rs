@@ -497,7 +497,7 @@ fn pixels(length: f64) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::LivePoint;
+    use crate::report::{LivePoint, PhaseNs};
 
     #[test]
     fn ticks_are_round_and_few() {
@@ -527,6 +527,81 @@ mod tests {
         assert_eq!(
             axis.ticks().map(|(power, _)| power).collect::<Vec<_>>(),
             [-4, -2, 0, 2]
+        );
+    }
+
+    /// The whole numbers that an attribute has in the shapes of one fill, in the order of drawing.
+    fn numbers(svg: &str, shape: &str, attribute: &str, fill: Colour) -> Vec<i32> {
+        let RGBColor(r, g, b) = fill.light;
+        let fill = format!("fill=\"#{r:02X}{g:02X}{b:02X}\"");
+        svg.split(['<', '>'])
+            .filter(|tag| tag.starts_with(shape) && tag.contains(&fill))
+            .filter_map(|tag| {
+                tag.split_once(&format!(" {attribute}=\""))?
+                    .1
+                    .split('"')
+                    .next()
+            })
+            .map(|number| number.parse().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn dots_stand_where_their_calls_are() {
+        let calls = [1_000.0, 10.0, 0.0].map(|calls| Strategy {
+            allocator_calls_per_request: calls,
+            steady_allocator_calls_per_request: calls / 10.0,
+            ..Strategy::default()
+        });
+        let svg = allocator_calls(&calls).unwrap();
+        let dots = [0, 1, 2].map(|at| numbers(&svg, "circle", "cx", strategy_colour(at)));
+        // Axis of three decades; the second panel is the first one moved, its dots a decade lower.
+        let decade = (dots[0][0] - dots[1][0]) / 2;
+        let panel = dots[2][1] - dots[2][0];
+        assert!(decade > 50, "{dots:?}");
+        let moved = dots[0][1] - dots[0][0];
+        assert!(
+            (moved - (panel - decade)).abs() <= 1,
+            "beyond rounding: {dots:?}"
+        );
+        assert!(
+            dots[2][0] < dots[1][0] - decade,
+            "zero has a lane of its own: {dots:?}"
+        );
+    }
+
+    #[test]
+    fn bars_are_as_long_as_their_times() {
+        let times = [(400.0, 100.0), (200.0, 0.0), (0.001, 0.0)].map(|(build, release)| Strategy {
+            phase_ns_mean: PhaseNs {
+                build,
+                release,
+                ..Default::default()
+            },
+            ..Strategy::default()
+        });
+        let apart = phases_apart(&times).unwrap();
+        let build = numbers(&apart, "rect", "width", PHASES[1]);
+        assert!(
+            (build[0] - 2 * build[1]).abs() <= 1 && build[2] == 1,
+            "{build:?}"
+        );
+        assert_eq!(
+            numbers(&apart, "rect", "width", PHASES[4]).len(),
+            1,
+            "no bar for no time"
+        );
+        let stacked = phases_stacked(&times).unwrap();
+        // The first is the legend's.
+        let build = numbers(&stacked, "rect", "width", PHASES[1]);
+        assert!(
+            (build[1] - 2 * build[2]).abs() <= 3 && build[3] == 1,
+            "{build:?}"
+        );
+        let release = numbers(&stacked, "rect", "width", PHASES[4]);
+        assert!(
+            (build[1] - 4 * release[1]).abs() <= 8 && release.len() == 2,
+            "{release:?}"
         );
     }
 
