@@ -150,6 +150,14 @@ fn values<T: Copy + 'static>(
             multitude::Arena::reset
         ),
         alone!(
+            "multitude alloc_with",
+            Peer,
+            batch,
+            multitude(),
+            |a, i| a.alloc_with(|| make(i)),
+            multitude::Arena::reset
+        ),
+        alone!(
             "Box",
             Peer,
             batch,
@@ -360,8 +368,6 @@ fn formats() -> Group {
     let vm: &str = black_box("vm-000000000017a");
     let batch = BATCH_BYTES as u64 / 64;
     let capacity = BATCH_BYTES / 64;
-    // Four and two digits, whatever the index of the operation.
-    let numbers = |i: u64| (1000 + i, 10 + i % 90);
     let contenders = vec![
         alone!(
             "blixard Arena",
@@ -369,8 +375,8 @@ fn formats() -> Group {
             batch,
             ours(),
             |a, i| {
-                let (node, score) = numbers(i);
-                a.format(format_args!("placed {vm} on node {node} score {score}"))
+                let node = 1000 + i;
+                a.format(format_args!("{vm} on node {node}: most available"))
             },
             Arena::reset,
         ),
@@ -380,9 +386,8 @@ fn formats() -> Group {
             batch,
             Bump::with_capacity(CHUNK_BYTES),
             |a, i| {
-                let (node, score) = numbers(i);
-                bumpalo::format!(in a, "placed {} on node {} score {}", vm, node, score)
-                    .into_bump_str()
+                let node = 1000 + i;
+                bumpalo::format!(in a, "{} on node {}: most available", vm, node).into_bump_str()
             },
             Bump::reset,
         ),
@@ -392,10 +397,10 @@ fn formats() -> Group {
             batch,
             (String::with_capacity(64), Bump::with_capacity(CHUNK_BYTES)),
             |pair, i| {
-                let (node, score) = numbers(i);
+                let node = 1000 + i;
                 let (text, bump) = pair;
                 text.clear();
-                write!(text, "placed {vm} on node {node} score {score}")
+                write!(text, "{vm} on node {node}: most available")
                     .expect("a String takes any text");
                 bump.alloc_str(text)
             },
@@ -407,9 +412,8 @@ fn formats() -> Group {
             batch,
             ScopeUp::with_size(CHUNK_BYTES),
             |a, i| {
-                let (node, score) = numbers(i);
-                bump_scope::bump_format!(in &*a, "placed {vm} on node {node} score {score}")
-                    .into_str()
+                let node = 1000 + i;
+                bump_scope::bump_format!(in &*a, "{vm} on node {node}: most available").into_str()
             },
             ScopeUp::reset,
         ),
@@ -419,8 +423,8 @@ fn formats() -> Group {
             batch,
             ScopeUp::with_size(CHUNK_BYTES),
             |a, i| {
-                let (node, score) = numbers(i);
-                bump_scope::mut_bump_format!(in &mut *a, "placed {vm} on node {node} score {score}")
+                let node = 1000 + i;
+                bump_scope::mut_bump_format!(in &mut *a, "{vm} on node {node}: most available")
                     .into_str()
             },
             ScopeUp::reset,
@@ -431,8 +435,8 @@ fn formats() -> Group {
             batch,
             multitude(),
             |a, i| {
-                let (node, score) = numbers(i);
-                multitude::strings::format!(in a, "placed {vm} on node {node} score {score}").leak()
+                let node = 1000 + i;
+                multitude::strings::format!(in a, "{vm} on node {node}: most available").leak()
             },
             multitude::Arena::reset,
         ),
@@ -442,10 +446,8 @@ fn formats() -> Group {
             batch,
             Vec::with_capacity(capacity),
             |kept, i| {
-                let (node, score) = numbers(i);
-                kept.push(black_box(format!(
-                    "placed {vm} on node {node} score {score}"
-                )));
+                let node = 1000 + i;
+                kept.push(black_box(format!("{vm} on node {node}: most available")));
             },
             Vec::clear,
         ),

@@ -237,9 +237,9 @@ impl SpinBarrier {
             spins += 1;
             // A machine with other work may have taken the other core: let go now and then.
             if spins.is_multiple_of(1 << 14) {
-                thread::yield_now()
+                thread::yield_now();
             } else {
-                spin_loop()
+                spin_loop();
             }
         }
     }
@@ -274,21 +274,25 @@ mod tests {
     }
 
     #[test]
-    fn pinned_threads_do_all_operations_each_and_never_meet_a_reset() {
+    fn pinned_threads_do_all_operations_each_and_a_batch_to_get_warm() {
+        let total = Arc::new(AtomicU64::new(0));
+        let sum = Arc::clone(&total);
         let mut contender = Contender::pinned(
             "counter",
             Role::Peer,
             2,
             10,
-            (AtomicU64::new(0), Arc::new(AtomicU64::new(0))),
-            |(live, _), _, n| {
+            AtomicU64::new(0),
+            |live, _, n| {
                 live.fetch_add(n, Ordering::Relaxed);
             },
-            |(live, total)| {
-                total.fetch_add(live.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+            move |live| {
+                sum.fetch_add(std::mem::take(live.get_mut()), Ordering::Relaxed);
             },
         );
         assert!(contender.run(25) > Duration::ZERO);
+        // Two threads, each 10 to get warm and 25 that count, all swept up by the resets.
+        assert_eq!(total.load(Ordering::Relaxed), 2 * (10 + 25));
         assert_eq!(contender.label(), "counter, 2 threads");
     }
 

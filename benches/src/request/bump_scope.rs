@@ -51,7 +51,9 @@ fn build(bump: &Bump, input: &Input, look: &mut impl Look) {
             tenant: bump.alloc_str(&proposal.tenant).into_ref(),
             metadata,
             scores,
-            reason: bump_format!(in bump, "placed {} on node {} score {}", proposal.vm, proposal.node, proposal.score).into_str(),
+            reason:
+                bump_format!(in bump, "{} on node {}: most available", proposal.vm, proposal.node)
+                    .into_str(),
         });
     }
     look.look(&batch);

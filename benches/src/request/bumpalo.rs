@@ -49,7 +49,7 @@ fn build(bump: &Bump, input: &Input, look: &mut impl Look) {
             tenant: bump.alloc_str(&proposal.tenant),
             metadata,
             scores,
-            reason: bumpalo::format!(in bump, "placed {} on node {} score {}", proposal.vm, proposal.node, proposal.score)
+            reason: bumpalo::format!(in bump, "{} on node {}: most available", proposal.vm, proposal.node)
                 .into_bump_str(),
         });
     }

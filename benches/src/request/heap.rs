@@ -65,10 +65,7 @@ fn serve<M: Pairs>(input: &Input, look: &mut impl Look) {
             tenant: proposal.tenant.clone(),
             metadata,
             scores,
-            reason: format!(
-                "placed {} on node {} score {}",
-                proposal.vm, proposal.node, proposal.score
-            ),
+            reason: format!("{} on node {}: most available", proposal.vm, proposal.node),
         });
     }
     look.look(&batch);

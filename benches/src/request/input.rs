@@ -22,8 +22,6 @@ pub struct ProposalInput {
     pub scores: Vec<(u64, f64)>,
     /// The node chosen, four digits.
     pub node: u32,
-    /// The score that chose it, two digits.
-    pub score: u32,
 }
 
 const PROPOSALS: usize = 16;
@@ -131,7 +129,6 @@ impl Random {
                 })
                 .collect(),
             node: u32::try_from(1000 + self.below(9000)).expect("four digits"),
-            score: u32::try_from(10 + self.below(90)).expect("two digits"),
         }
     }
 }

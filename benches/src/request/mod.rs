@@ -20,6 +20,7 @@ use std::rc::Rc;
 
 pub use self::input::{Input, ProposalInput};
 use crate::contest::{CHUNK_BYTES, Contender, Group, Named, Role};
+use crate::limits::Region;
 
 /// The groups, by name.
 pub const GROUPS: &[Named] = &[
@@ -111,10 +112,7 @@ pub fn oracle(input: &Input) -> Vec<Rendered> {
             .iter()
             .map(|(node, score)| (*node, score.to_bits()))
             .collect(),
-        reason: format!(
-            "placed {} on node {} score {}",
-            proposal.vm, proposal.node, proposal.score
-        ),
+        reason: format!("{} on node {}: most available", proposal.vm, proposal.node),
     };
     input.proposals.iter().map(render).collect()
 }
@@ -184,14 +182,14 @@ fn group(name: &'static str, inputs: &[Input]) -> Group {
             "hand-tuned, same semantics",
             Limit,
             inputs,
-            ::bumpalo::Bump::with_capacity(CHUNK_BYTES),
+            Region::new(CHUNK_BYTES),
             tuned::serve
         ),
         server!(
             "hand-tuned, digits by hand",
             Limit,
             inputs,
-            ::bumpalo::Bump::with_capacity(CHUNK_BYTES),
+            Region::new(CHUNK_BYTES),
             tuned::serve_by_hand
         ),
     ];

@@ -51,7 +51,7 @@ fn build(arena: &Arena, input: &Input, look: &mut impl Look) {
             tenant: Alloc::leak(arena.alloc_str(&proposal.tenant)),
             metadata,
             scores,
-            reason: multitude::strings::format!(in arena, "placed {} on node {} score {}", proposal.vm, proposal.node, proposal.score)
+            reason: multitude::strings::format!(in arena, "{} on node {}: most available", proposal.vm, proposal.node)
                 .leak(),
         });
     }

@@ -48,8 +48,8 @@ macro_rules! build {
                 metadata,
                 scores,
                 reason: $arena.format(format_args!(
-                    "placed {} on node {} score {}",
-                    proposal.vm, proposal.node, proposal.score
+                    "{} on node {}: most available",
+                    proposal.vm, proposal.node
                 )),
             });
         }

@@ -1,21 +1,20 @@
-//! The request tuned by hand over bumpalo, with the same meaning: how far the obvious code could go.
+//! The request tuned by hand, with the same meaning: how far the obvious code could go.
 //!
-//! The map is a flat vector of pairs, scanned for the key before each insertion (the later value wins, as in a hash map); vectors begin at the
-//! usual size and double beyond it; the reason is written straight into its place. Nothing is known beforehand that the others are
-//! not told: lists may be longer than the usual, and are in the random variant.
+//! The map is a flat list of pairs, scanned for the key before each insertion (the later value wins, as in a hash map); lists begin at the
+//! usual size and double beyond it, in place while they lie last; short strings are copied without a call; the reason is written straight into
+//! its place. Nothing is known beforehand that the others are not told: lists may be longer than the usual, and are in the
+//! random variant, and the memory may run out of its chunk, as it does in [`Region`]'s tests.
 
 use std::fmt::Write as _;
 
-use allocator_api2::vec::Vec;
-use bumpalo::Bump;
-use bumpalo::collections::String;
-
 use super::{Input, Look, Proposal, ProposalInput, Rendered};
+use crate::limits::{Region, RegionText, RegionVec};
 
 const PAIRS_USUAL: usize = 4;
 const SCORES_USUAL: usize = 8;
-const REASON_BYTES_USUAL: usize = 48;
+const REASON_BYTES_USUAL: usize = 64;
 
+#[derive(Clone, Copy)]
 struct Tuned<'a> {
     id: [u8; 16],
     vm: &'a str,
@@ -37,88 +36,83 @@ impl Proposal for Tuned<'_> {
     }
 }
 
-pub(super) fn serve(bump: &mut Bump, input: &Input, look: &mut impl Look) {
-    build(bump, input, look, formatted);
-    bump.reset();
+pub(super) fn serve(region: &mut Region, input: &Input, look: &mut impl Look) {
+    build(region, input, look, formatted);
+    region.reset();
 }
 
-pub(super) fn serve_by_hand(bump: &mut Bump, input: &Input, look: &mut impl Look) {
-    build(bump, input, look, by_hand);
-    bump.reset();
+pub(super) fn serve_by_hand(region: &mut Region, input: &Input, look: &mut impl Look) {
+    build(region, input, look, by_hand);
+    region.reset();
 }
 
 #[inline]
 fn build<'a>(
-    bump: &'a Bump,
+    region: &'a Region,
     input: &Input,
     look: &mut impl Look,
-    reason: impl Fn(&'a Bump, &ProposalInput) -> &'a str,
+    reason: impl Fn(&'a Region, &ProposalInput) -> &'a str,
 ) {
-    let mut batch = Vec::with_capacity_in(input.proposals.len(), bump);
+    let mut batch = RegionVec::with_capacity_in(input.proposals.len(), region);
     for proposal in &input.proposals {
-        let mut metadata: Vec<(&str, &str), &Bump> = Vec::new_in(bump);
-        if !proposal.metadata.is_empty() {
-            metadata.reserve_exact(PAIRS_USUAL);
-        }
+        let mut metadata: RegionVec<'_, (&str, &str)> =
+            RegionVec::with_capacity_in(PAIRS_USUAL, region);
         for (key, value) in &proposal.metadata {
-            let value = &*bump.alloc_str(value);
-            match metadata.iter_mut().find(|(known, _)| known == key) {
-                Some((_, old)) => *old = value,
-                None => metadata.push((bump.alloc_str(key), value)),
+            match metadata
+                .as_mut_slice()
+                .iter_mut()
+                .find(|(known, _)| known == key)
+            {
+                Some((_, old)) => *old = region.alloc_str(value),
+                None => metadata.push((region.alloc_str(key), region.alloc_str(value))),
             }
         }
-        let mut scores = Vec::new_in(bump);
-        if !proposal.scores.is_empty() {
-            scores.reserve_exact(SCORES_USUAL);
-        }
+        let mut scores = RegionVec::with_capacity_in(SCORES_USUAL, region);
         for score in &proposal.scores {
             scores.push(*score);
         }
         batch.push(Tuned {
             id: proposal.id,
-            vm: bump.alloc_str(&proposal.vm),
-            tenant: bump.alloc_str(&proposal.tenant),
-            metadata: Vec::leak(metadata),
-            scores: Vec::leak(scores),
-            reason: reason(bump, proposal),
+            scores: scores.into_slice(),
+            vm: region.alloc_str(&proposal.vm),
+            tenant: region.alloc_str(&proposal.tenant),
+            metadata: metadata.into_slice(),
+            reason: reason(region, proposal),
         });
     }
-    look.look(&batch);
+    look.look(batch.into_slice());
 }
 
 #[inline]
-fn formatted<'a>(bump: &'a Bump, proposal: &ProposalInput) -> &'a str {
-    let mut text = String::with_capacity_in(REASON_BYTES_USUAL, bump);
+fn formatted<'a>(region: &'a Region, proposal: &ProposalInput) -> &'a str {
+    let mut text = RegionText::with_capacity_in(REASON_BYTES_USUAL, region);
     write!(
         text,
-        "placed {} on node {} score {}",
-        proposal.vm, proposal.node, proposal.score
+        "{} on node {}: most available",
+        proposal.vm, proposal.node
     )
-    .expect("a String takes any text");
-    text.into_bump_str()
+    .expect("a RegionText takes any text");
+    text.into_str()
 }
 
 #[inline]
-fn by_hand<'a>(bump: &'a Bump, proposal: &ProposalInput) -> &'a str {
-    let mut text = String::with_capacity_in(REASON_BYTES_USUAL, bump);
-    text.push_str("placed ");
+fn by_hand<'a>(region: &'a Region, proposal: &ProposalInput) -> &'a str {
+    let mut text = RegionText::with_capacity_in(REASON_BYTES_USUAL, region);
     text.push_str(&proposal.vm);
     text.push_str(" on node ");
-    push_number(&mut text, proposal.node);
-    text.push_str(" score ");
-    push_number(&mut text, proposal.score);
-    text.into_bump_str()
-}
-
-#[inline]
-fn push_number(text: &mut String<'_>, number: u32) {
-    let mut unit = 1;
-    while number / unit >= 10 {
-        unit *= 10;
+    // Digits from the last to the first.
+    let mut digits = [0_u8; 10];
+    let mut first = digits.len();
+    let mut number = proposal.node;
+    loop {
+        first -= 1;
+        digits[first] = b'0' + u8::try_from(number % 10).expect("one digit");
+        number /= 10;
+        if number == 0 {
+            break;
+        }
     }
-    while unit > 0 {
-        let digit = u8::try_from(number / unit % 10).expect("one digit");
-        text.push(char::from(b'0' + digit));
-        unit /= 10;
-    }
+    text.push_str(std::str::from_utf8(&digits[first..]).expect("digits are ASCII"));
+    text.push_str(": most available");
+    text.into_str()
 }
