@@ -1,27 +1,17 @@
 //! Placement never exceeds capacity, obeys the rules for GPUs, and chooses what a naive search chooses.
 
 use control_plane::scheduler::{
-    Demand, GPU_MILLI, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, GpuRequest, Node, NodeId, NodeTable,
-    NodeTableError, Placement, Resources,
+    Demand, GPU_MILLI, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, GpuRequest, Node, NodeId, NodeTable, NodeTableError,
+    Placement, Resources,
 };
 use proptest::prelude::*;
 
 fn node(name: &str, cpu_milli: u32, gpus: u8, model: &str) -> Node {
-    Node {
-        name: name.to_owned(),
-        cpu_milli,
-        memory_mib: 65_536,
-        gpus,
-        model: model.to_owned(),
-    }
+    Node { name: name.to_owned(), cpu_milli, memory_mib: 65_536, gpus, model: model.to_owned() }
 }
 
 fn gpus(count: u8, milli: u16) -> Resources {
-    Resources {
-        cpu_milli: 1_000,
-        memory_mib: 1_024,
-        gpus: GpuRequest { count, milli },
-    }
+    Resources { cpu_milli: 1_000, memory_mib: 1_024, gpus: GpuRequest { count, milli } }
 }
 
 fn place(table: &mut NodeTable, resources: Resources, gpu_spec: &str) -> Option<Placement> {
@@ -31,15 +21,9 @@ fn place(table: &mut NodeTable, resources: Resources, gpu_spec: &str) -> Option<
 
 #[test]
 fn the_node_with_the_most_left_wins_and_of_equals_the_first() {
-    let nodes = [
-        node("a", 8_000, 0, ""),
-        node("b", 16_000, 0, ""),
-        node("c", 16_000, 0, ""),
-    ];
+    let nodes = [node("a", 8_000, 0, ""), node("b", 16_000, 0, ""), node("c", 16_000, 0, "")];
     let mut table = NodeTable::new(&nodes).unwrap();
-    let chosen: Vec<u32> = (0..3)
-        .map(|_| place(&mut table, gpus(0, 0), "").unwrap().node.0)
-        .collect();
+    let chosen: Vec<u32> = (0..3).map(|_| place(&mut table, gpus(0, 0), "").unwrap().node.0).collect();
     // b and c are equal at first; b then has less than c; after that they are equal again.
     assert_eq!(chosen, [1, 2, 1]);
 }
@@ -48,37 +32,16 @@ fn the_node_with_the_most_left_wins_and_of_equals_the_first() {
 fn what_does_not_fit_anywhere_is_refused_and_takes_nothing() {
     let mut table = NodeTable::new(&[node("a", 8_000, 1, "T4")]).unwrap();
     let refused = [
-        Resources {
-            cpu_milli: 8_001,
-            ..Resources::default()
-        },
-        Resources {
-            memory_mib: 65_537,
-            ..Resources::default()
-        },
-        Resources {
-            gpus: GpuRequest {
-                count: 2,
-                milli: 1_000,
-            },
-            ..Resources::default()
-        },
-        Resources {
-            gpus: GpuRequest {
-                count: 1,
-                milli: 1_001,
-            },
-            ..Resources::default()
-        },
+        Resources { cpu_milli: 8_001, ..Resources::default() },
+        Resources { memory_mib: 65_537, ..Resources::default() },
+        Resources { gpus: GpuRequest { count: 2, milli: 1_000 }, ..Resources::default() },
+        Resources { gpus: GpuRequest { count: 1, milli: 1_001 }, ..Resources::default() },
     ];
     for resources in refused {
         assert_eq!(place(&mut table, resources, ""), None, "{resources:?}");
         assert!(table.is_free());
     }
-    assert_eq!(
-        place(&mut NodeTable::new(&[]).unwrap(), Resources::default(), ""),
-        None
-    );
+    assert_eq!(place(&mut NodeTable::new(&[]).unwrap(), Resources::default(), ""), None);
 }
 
 #[test]
@@ -108,11 +71,7 @@ fn several_gpus_are_whole_ones() {
     let share = place(&mut table, gpus(1, 10), "").unwrap();
     let three = place(&mut table, gpus(3, 1_000), "").unwrap();
     assert_eq!(three.devices.mask, 0b1110);
-    assert_eq!(
-        place(&mut table, gpus(2, 1_000), ""),
-        None,
-        "990 of a device are not a device"
-    );
+    assert_eq!(place(&mut table, gpus(2, 1_000), ""), None, "990 of a device are not a device");
     table.give_back(&share);
     table.give_back(&three);
     assert!(table.is_free());
@@ -121,11 +80,7 @@ fn several_gpus_are_whole_ones() {
 
 #[test]
 fn gpu_spec_restricts_models() {
-    let nodes = [
-        node("plain", 99_000, 0, ""),
-        node("t4", 64_000, 1, "T4"),
-        node("a10", 32_000, 1, "A10"),
-    ];
+    let nodes = [node("plain", 99_000, 0, ""), node("t4", 64_000, 1, "T4"), node("a10", 32_000, 1, "A10")];
     let mut table = NodeTable::new(&nodes).unwrap();
     let chosen = |table: &mut NodeTable, resources, spec| {
         let placement = place(table, resources, spec)?;
@@ -136,21 +91,9 @@ fn gpu_spec_restricts_models() {
     assert_eq!(chosen(&mut table, gpus(1, 500), "A10"), Some("a10"));
     assert_eq!(chosen(&mut table, gpus(1, 500), "V100|A10|G2"), Some("a10"));
     assert_eq!(chosen(&mut table, gpus(1, 500), "T4|A10"), Some("t4"));
-    assert_eq!(
-        chosen(&mut table, gpus(1, 500), "V100"),
-        None,
-        "no node has one"
-    );
-    assert_eq!(
-        chosen(&mut table, gpus(1, 500), "T"),
-        None,
-        "a part of a name is no name"
-    );
-    assert_eq!(
-        chosen(&mut table, gpus(0, 0), ""),
-        Some("plain"),
-        "without GPUs their number does not count"
-    );
+    assert_eq!(chosen(&mut table, gpus(1, 500), "V100"), None, "no node has one");
+    assert_eq!(chosen(&mut table, gpus(1, 500), "T"), None, "a part of a name is no name");
+    assert_eq!(chosen(&mut table, gpus(0, 0), ""), Some("plain"), "without GPUs their number does not count");
     assert_eq!(chosen(&mut table, gpus(0, 0), "A10"), Some("a10"));
 }
 
@@ -159,22 +102,12 @@ fn tables_that_cannot_be_kept_are_refused() {
     let gpus_max = u8::try_from(GPUS_PER_NODE_MAX).unwrap();
     assert!(NodeTable::new(&[node("a", 1, gpus_max, "T4")]).is_ok());
     let error = NodeTable::new(&[node("a", 1, gpus_max + 1, "T4")]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "node a has 17 GPUs, at most 16 are supported"
-    );
+    assert_eq!(error.to_string(), "node a has 17 GPUs, at most 16 are supported");
 
-    let models = |count: usize| -> Vec<Node> {
-        (0..count)
-            .map(|i| node("a", 1, 1, &format!("M{i}")))
-            .collect()
-    };
+    let models = |count: usize| -> Vec<Node> { (0..count).map(|i| node("a", 1, 1, &format!("M{i}"))).collect() };
     let mut full = NodeTable::new(&models(GPU_MODELS_MAX)).unwrap();
     assert!(place(&mut full, Resources::default(), "M62").is_some());
-    assert_eq!(
-        NodeTable::new(&models(64)).unwrap_err(),
-        NodeTableError::TooManyModels { models: 64 }
-    );
+    assert_eq!(NodeTable::new(&models(64)).unwrap_err(), NodeTableError::TooManyModels { models: 64 });
 }
 
 #[test]
@@ -203,10 +136,7 @@ fn any_resources() -> impl Strategy<Value = Resources> {
     let gpus = prop_oneof![
         Just(GpuRequest::default()),
         (1..=1_000_u16).prop_map(|milli| GpuRequest { count: 1, milli }),
-        (2..9_u8).prop_map(|count| GpuRequest {
-            count,
-            milli: 1_000
-        }),
+        (2..9_u8).prop_map(|count| GpuRequest { count, milli: 1_000 }),
     ];
     (0..8_u32, 0..8_u32, gpus).prop_map(|(cores, gib, gpus)| Resources {
         cpu_milli: cores * 500,
@@ -237,10 +167,7 @@ struct Model {
 
 impl Model {
     fn fits(&self, node: &Node, resources: Resources, spec: &str) -> bool {
-        let model_will_do = spec.is_empty()
-            || spec
-                .split('|')
-                .any(|model| model == node.model && !model.is_empty());
+        let model_will_do = spec.is_empty() || spec.split('|').any(|model| model == node.model && !model.is_empty());
         let milli = resources.gpus.milli_per_device();
         let fitting = self.devices.iter().filter(|&&left| left >= milli).count();
         model_will_do

@@ -40,33 +40,20 @@ impl Drawn {
     }
 
     fn lifetime(&self) -> Lifetime {
-        Lifetime {
-            from_seconds: self.from_seconds,
-            until_seconds: self.until_seconds,
-        }
+        Lifetime { from_seconds: self.from_seconds, until_seconds: self.until_seconds }
     }
 
     fn pairs(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.metadata
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
+        self.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }
 
 fn any_vm() -> impl Strategy<Value = Drawn> {
-    let resources = (0..40_000_u32, 0..200_000_u32, 0..4_u8, 1..=1_000_u16).prop_map(
-        |(cpu_milli, memory_mib, count, milli)| Resources {
-            cpu_milli,
-            memory_mib,
-            gpus: GpuRequest { count, milli },
-        },
-    );
-    let texts = (
-        any::<[u8; 16]>(),
-        any::<u64>(),
-        any::<Option<u64>>(),
-        any::<[String; 3]>(),
-    );
+    let resources =
+        (0..40_000_u32, 0..200_000_u32, 0..4_u8, 1..=1_000_u16).prop_map(|(cpu_milli, memory_mib, count, milli)| {
+            Resources { cpu_milli, memory_mib, gpus: GpuRequest { count, milli } }
+        });
+    let texts = (any::<[u8; 16]>(), any::<u64>(), any::<Option<u64>>(), any::<[String; 3]>());
     let rest = (
         prop_oneof![Just(""), Just("T4"), Just("A10|T4"), Just("none")],
         resources,
@@ -75,21 +62,9 @@ fn any_vm() -> impl Strategy<Value = Drawn> {
         // Few keys, so that they repeat.
         proptest::collection::vec(("[a-e]{0,2}", any::<String>()), 0..20),
     );
-    (texts, rest).prop_map(
-        |((id, from_seconds, until_seconds, texts), (gpu_spec, resources, ip, qos, metadata))| {
-            Drawn {
-                id,
-                from_seconds,
-                until_seconds,
-                texts,
-                gpu_spec,
-                resources,
-                ip,
-                qos,
-                metadata,
-            }
-        },
-    )
+    (texts, rest).prop_map(|((id, from_seconds, until_seconds, texts), (gpu_spec, resources, ip, qos, metadata))| {
+        Drawn { id, from_seconds, until_seconds, texts, gpu_spec, resources, ip, qos, metadata }
+    })
 }
 
 fn nodes() -> NodeTable {
@@ -100,12 +75,8 @@ fn nodes() -> NodeTable {
         gpus,
         model: model.to_owned(),
     };
-    NodeTable::new(&[
-        node("plain", 0, ""),
-        node("t4", 4, "T4"),
-        node("a10", 8, "A10"),
-    ])
-    .expect("three plain nodes make a table")
+    NodeTable::new(&[node("plain", 0, ""), node("t4", 4, "T4"), node("a10", 8, "A10")])
+        .expect("three plain nodes make a table")
 }
 
 fn place(table: &mut NodeTable, spec: &VmSpec<'_>) -> Option<Placement> {
@@ -118,13 +89,7 @@ fn bytes_in<'a>(memory: impl Region<'a>, drawn: &[Drawn]) -> Vec<u8> {
     let mut proposals = RegionVec::new_in(memory);
     let mut decisions = RegionVec::new_in(memory);
     for vm in drawn {
-        let proposal = Proposal::create_vm_in(
-            memory,
-            ProposalId(vm.id),
-            vm.lifetime(),
-            &vm.spec(),
-            vm.pairs(),
-        );
+        let proposal = Proposal::create_vm_in(memory, ProposalId(vm.id), vm.lifetime(), &vm.spec(), vm.pairs());
         let placement = place(&mut table, &vm.spec());
         proposals.push(proposal);
         decisions.push(Decision::new_in(memory, &table, &vm.spec(), placement));
@@ -139,18 +104,9 @@ fn bytes_on_the_heap(drawn: &[Drawn]) -> Vec<u8> {
     let mut proposals = Vec::new();
     let mut decisions = Vec::new();
     for vm in drawn {
-        proposals.push(raft::heap::Proposal::create_vm(
-            ProposalId(vm.id),
-            vm.lifetime(),
-            &vm.spec(),
-            vm.pairs(),
-        ));
+        proposals.push(raft::heap::Proposal::create_vm(ProposalId(vm.id), vm.lifetime(), &vm.spec(), vm.pairs()));
         let placement = place(&mut table, &vm.spec());
-        decisions.push(scheduler::heap::Decision::new(
-            &table,
-            &vm.spec(),
-            placement,
-        ));
+        decisions.push(scheduler::heap::Decision::new(&table, &vm.spec(), placement));
     }
     let mut bytes = Vec::new();
     raft::heap::ProposalBatch::new(proposals, decisions).encode(&mut bytes);
@@ -183,14 +139,7 @@ fn every_field_shows_in_the_bytes() {
         until_seconds: Some(20),
         texts: ["vm".into(), "/vm.toml".into(), "acme".into()],
         gpu_spec: "T4",
-        resources: Resources {
-            cpu_milli: 1_000,
-            memory_mib: 2_048,
-            gpus: GpuRequest {
-                count: 1,
-                milli: 500,
-            },
-        },
+        resources: Resources { cpu_milli: 1_000, memory_mib: 2_048, gpus: GpuRequest { count: 1, milli: 500 } },
         ip: IpAddr::from([10, 0, 0, 1]),
         qos: Qos::Burstable,
         metadata: vec![("app".into(), "db".into())],
@@ -213,9 +162,9 @@ fn every_field_shows_in_the_bytes() {
     ];
     let expected = bytes_on_the_heap(std::slice::from_ref(&vm));
     for (at, change) in changes.iter().enumerate() {
-        let mut changed = vm.clone();
-        change(&mut changed);
-        assert_ne!(bytes_on_the_heap(&[changed]), expected, "change {at}");
+        let mut other = vm.clone();
+        change(&mut other);
+        assert_ne!(bytes_on_the_heap(&[other]), expected, "change {at}");
     }
 }
 
@@ -232,10 +181,7 @@ fn a_batch_needs_a_decision_per_proposal() {
         ip: IpAddr::from([10, 0, 0, 1]),
         qos: Qos::BestEffort,
     };
-    let lifetime = Lifetime {
-        from_seconds: 0,
-        until_seconds: None,
-    };
+    let lifetime = Lifetime { from_seconds: 0, until_seconds: None };
     let proposal = Proposal::create_vm_in(&arena, ProposalId([0; 16]), lifetime, &vm, []);
     let _ = ProposalBatch::new(std::slice::from_ref(&proposal), &[]);
 }

@@ -30,7 +30,7 @@ pub(super) fn create_vm<'v>(
     out.push(CREATE_VM);
     out.extend_from_slice(&lifetime.from_seconds.to_le_bytes());
     optional(out, lifetime.until_seconds, |out, until| {
-        out.extend_from_slice(&until.to_le_bytes())
+        out.extend_from_slice(&until.to_le_bytes());
     });
     text(out, spec.name);
     text(out, spec.config_path);
@@ -58,12 +58,7 @@ pub(super) fn create_vm<'v>(
     }
 }
 
-pub(super) fn outcome(
-    out: &mut Vec<u8>,
-    reason: &str,
-    placement: Option<Placement>,
-    decision_reason: &str,
-) {
+pub(super) fn outcome(out: &mut Vec<u8>, reason: &str, placement: Option<Placement>, decision_reason: &str) {
     text(out, reason);
     optional(out, placement, |out, placement| {
         out.extend_from_slice(&placement.node.0.to_le_bytes());

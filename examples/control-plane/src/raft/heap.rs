@@ -11,7 +11,6 @@ use crate::scheduler::heap::{Decision, VmConfig};
 
 /// What is proposed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ProposalData {
     /// Create this VM.
     CreateVm {
@@ -42,11 +41,7 @@ impl Proposal {
         metadata: impl IntoIterator<Item = (&'v str, &'v str)>,
     ) -> Self {
         let config = VmConfig::new(spec, metadata);
-        Self {
-            id,
-            data: ProposalData::CreateVm { config, lifetime },
-            reason: create_reason(spec, fmt::format),
-        }
+        Self { id, data: ProposalData::CreateVm { config, lifetime }, reason: create_reason(spec, fmt::format) }
     }
 }
 
@@ -65,15 +60,8 @@ impl ProposalBatch {
     /// If there is not one decision per proposal.
     #[must_use]
     pub fn new(proposals: Vec<Proposal>, decisions: Vec<Decision>) -> Self {
-        assert_eq!(
-            proposals.len(),
-            decisions.len(),
-            "a batch has one decision per proposal"
-        );
-        Self {
-            proposals,
-            decisions,
-        }
+        assert_eq!(proposals.len(), decisions.len(), "a batch has one decision per proposal");
+        Self { proposals, decisions }
     }
 
     /// The proposals, in order.
@@ -93,10 +81,7 @@ impl ProposalBatch {
         encode::batch_length(out, self.proposals.len());
         for (proposal, decision) in self.proposals.iter().zip(&self.decisions) {
             let ProposalData::CreateVm { config, lifetime } = &proposal.data;
-            let metadata = config
-                .metadata
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_str()));
+            let metadata = config.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
             encode::create_vm(out, proposal.id, *lifetime, &config.spec(), metadata);
             encode::outcome(out, &proposal.reason, decision.placement, &decision.reason);
         }

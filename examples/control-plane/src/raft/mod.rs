@@ -29,7 +29,6 @@ pub struct Lifetime {
 
 /// What is proposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ProposalData<'a> {
     /// Create this VM.
     CreateVm {
@@ -66,11 +65,7 @@ impl<'a> Proposal<'a> {
     ) -> Self {
         let config = VmConfig::new_in(memory, spec, metadata);
         let reason = create_reason(spec, |text| memory.format_str(text));
-        Self {
-            id,
-            data: ProposalData::CreateVm { config, lifetime },
-            reason,
-        }
+        Self { id, data: ProposalData::CreateVm { config, lifetime }, reason }
     }
 }
 
@@ -118,15 +113,8 @@ impl<'a> ProposalBatch<'a> {
     /// If there is not one decision per proposal.
     #[must_use]
     pub fn new(proposals: &'a [Proposal<'a>], decisions: &'a [Decision<'a>]) -> Self {
-        assert_eq!(
-            proposals.len(),
-            decisions.len(),
-            "a batch has one decision per proposal"
-        );
-        Self {
-            proposals,
-            decisions,
-        }
+        assert_eq!(proposals.len(), decisions.len(), "a batch has one decision per proposal");
+        Self { proposals, decisions }
     }
 
     /// The proposals, in order.
@@ -146,13 +134,7 @@ impl<'a> ProposalBatch<'a> {
         encode::batch_length(out, self.proposals.len());
         for (proposal, decision) in self.proposals.iter().zip(self.decisions) {
             let ProposalData::CreateVm { config, lifetime } = &proposal.data;
-            encode::create_vm(
-                out,
-                proposal.id,
-                *lifetime,
-                &config.spec,
-                config.metadata.iter().copied(),
-            );
+            encode::create_vm(out, proposal.id, *lifetime, &config.spec, config.metadata.iter().copied());
             encode::outcome(out, proposal.reason, decision.placement, decision.reason);
         }
     }

@@ -68,12 +68,7 @@ pub enum Qos {
 
 impl Qos {
     /// Every class, in order of protection.
-    pub const ALL: [Self; 4] = [
-        Self::LatencySensitive,
-        Self::Guaranteed,
-        Self::Burstable,
-        Self::BestEffort,
-    ];
+    pub const ALL: [Self; 4] = [Self::LatencySensitive, Self::Guaranteed, Self::Burstable, Self::BestEffort];
 
     /// The name used in traces and requests.
     #[must_use]
@@ -179,9 +174,6 @@ impl<'a> VmConfig<'a> {
             gpu_spec: memory.copy_str(spec.gpu_spec),
             ..*spec
         };
-        Self {
-            spec,
-            metadata: sorted.leak(),
-        }
+        Self { spec, metadata: sorted.leak() }
     }
 }

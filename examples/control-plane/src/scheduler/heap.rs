@@ -33,10 +33,7 @@ pub struct VmConfig {
 
 impl VmConfig {
     /// Copies the fields and the pairs.
-    pub fn new<'v>(
-        spec: &VmSpec<'_>,
-        metadata: impl IntoIterator<Item = (&'v str, &'v str)>,
-    ) -> Self {
+    pub fn new<'v>(spec: &VmSpec<'_>, metadata: impl IntoIterator<Item = (&'v str, &'v str)>) -> Self {
         let mut owned = BTreeMap::new();
         for (key, value) in metadata {
             owned.insert(key.to_owned(), value.to_owned());
@@ -81,9 +78,6 @@ impl Decision {
     /// Words and keeps the decision.
     #[must_use]
     pub fn new(table: &NodeTable, spec: &VmSpec<'_>, placement: Option<Placement>) -> Self {
-        Self {
-            placement,
-            reason: decision_reason(table, spec, placement, fmt::format),
-        }
+        Self { placement, reason: decision_reason(table, spec, placement, fmt::format) }
     }
 }

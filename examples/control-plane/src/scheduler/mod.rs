@@ -13,7 +13,5 @@ mod nodes;
 mod place;
 
 pub use config::{GPU_MILLI, GpuRequest, METADATA_PAIRS_MAX, Qos, Resources, VmConfig, VmSpec};
-pub use nodes::{
-    DeviceSet, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, ModelSet, Node, NodeId, NodeTable, NodeTableError,
-};
+pub use nodes::{DeviceSet, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, ModelSet, Node, NodeId, NodeTable, NodeTableError};
 pub use place::{Candidate, Decision, Demand, Placement, decision_reason};

@@ -91,16 +91,10 @@ impl fmt::Display for NodeTableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManyGpus { node, gpus } => {
-                write!(
-                    f,
-                    "node {node} has {gpus} GPUs, at most {GPUS_PER_NODE_MAX} are supported"
-                )
+                write!(f, "node {node} has {gpus} GPUs, at most {GPUS_PER_NODE_MAX} are supported")
             }
             Self::TooManyModels { models } => {
-                write!(
-                    f,
-                    "the nodes have {models} GPU models or more, at most {GPU_MODELS_MAX} are supported"
-                )
+                write!(f, "the nodes have {models} GPU models or more, at most {GPU_MODELS_MAX} are supported")
             }
             Self::TooManyNodes { nodes } => {
                 write!(f, "{nodes} nodes, at most {} are supported", u32::MAX)
@@ -133,8 +127,7 @@ impl Columns {
         self.cpu_milli.copy_from_slice(&other.cpu_milli);
         self.memory_mib.copy_from_slice(&other.memory_mib);
         self.gpu_milli.copy_from_slice(&other.gpu_milli);
-        self.gpu_largest_milli
-            .copy_from_slice(&other.gpu_largest_milli);
+        self.gpu_largest_milli.copy_from_slice(&other.gpu_largest_milli);
         self.gpu_whole.copy_from_slice(&other.gpu_whole);
         self.devices.copy_from_slice(&other.devices);
     }
@@ -143,15 +136,8 @@ impl Columns {
     fn sum_up(&mut self, node: usize) {
         let devices = &self.devices[node];
         self.gpu_milli[node] = devices.iter().map(|&left| u32::from(left)).sum();
-        self.gpu_largest_milli[node] = devices
-            .iter()
-            .map(|&left| u32::from(left))
-            .max()
-            .unwrap_or(0);
-        self.gpu_whole[node] = devices
-            .iter()
-            .map(|&left| u32::from(left == GPU_MILLI))
-            .sum();
+        self.gpu_largest_milli[node] = devices.iter().map(|&left| u32::from(left)).max().unwrap_or(0);
+        self.gpu_whole[node] = devices.iter().map(|&left| u32::from(left == GPU_MILLI)).sum();
     }
 }
 
@@ -224,10 +210,7 @@ impl NodeTable {
         for node in nodes {
             let gpus = usize::from(node.gpus);
             if gpus > GPUS_PER_NODE_MAX {
-                return Err(NodeTableError::TooManyGpus {
-                    node: node.name.clone(),
-                    gpus: node.gpus,
-                });
+                return Err(NodeTableError::TooManyGpus { node: node.name.clone(), gpus: node.gpus });
             }
             let mut residuals: Devices = [0; GPUS_PER_NODE_MAX];
             residuals[..gpus].fill(GPU_MILLI);
@@ -236,17 +219,12 @@ impl NodeTable {
                 model_bits.push(NO_MODEL);
                 continue;
             }
-            let at = models
-                .iter()
-                .position(|model| **model == *node.model)
-                .unwrap_or_else(|| {
-                    models.push(node.model.as_str().into());
-                    models.len() - 1
-                });
+            let at = models.iter().position(|model| **model == *node.model).unwrap_or_else(|| {
+                models.push(node.model.as_str().into());
+                models.len() - 1
+            });
             if at >= GPU_MODELS_MAX {
-                return Err(NodeTableError::TooManyModels {
-                    models: models.len(),
-                });
+                return Err(NodeTableError::TooManyModels { models: models.len() });
             }
             model_bits.push(1 << at);
         }
@@ -339,21 +317,12 @@ impl NodeTable {
         let at = node.0 as usize;
         let resources = &demand.resources;
         let (cpu, memory) = (&mut self.left.cpu_milli[at], &mut self.left.memory_mib[at]);
-        *cpu = cpu
-            .checked_sub(resources.cpu_milli)
-            .expect("a candidate has the cores");
-        *memory = memory
-            .checked_sub(resources.memory_mib)
-            .expect("a candidate has the memory");
-        let taken = choose_devices(&self.left.devices[at], resources.gpus)
-            .expect("a candidate has the GPUs");
+        *cpu = cpu.checked_sub(resources.cpu_milli).expect("a candidate has the cores");
+        *memory = memory.checked_sub(resources.memory_mib).expect("a candidate has the memory");
+        let taken = choose_devices(&self.left.devices[at], resources.gpus).expect("a candidate has the GPUs");
         if taken.mask != 0 {
             for (device, left) in self.left.devices[at].iter_mut().enumerate() {
-                *left -= if taken.mask >> device & 1 == 1 {
-                    taken.milli
-                } else {
-                    0
-                };
+                *left -= if taken.mask >> device & 1 == 1 { taken.milli } else { 0 };
             }
             self.left.sum_up(at);
         }
@@ -372,21 +341,14 @@ impl NodeTable {
         let taken = placement.devices;
         if taken.mask != 0 {
             for (device, left) in self.left.devices[at].iter_mut().enumerate() {
-                *left += if taken.mask >> device & 1 == 1 {
-                    taken.milli
-                } else {
-                    0
-                };
+                *left += if taken.mask >> device & 1 == 1 { taken.milli } else { 0 };
             }
             self.left.sum_up(at);
         }
         assert!(
             self.left.cpu_milli[at] <= self.capacity.cpu_milli[at]
                 && self.left.memory_mib[at] <= self.capacity.memory_mib[at]
-                && self.left.devices[at]
-                    .iter()
-                    .zip(&self.capacity.devices[at])
-                    .all(|(left, has)| left <= has),
+                && self.left.devices[at].iter().zip(&self.capacity.devices[at]).all(|(left, has)| left <= has),
             "{} got back more than it has",
             self.names[at],
         );
@@ -399,21 +361,13 @@ fn choose_devices(devices: &Devices, gpus: GpuRequest) -> Option<DeviceSet> {
     let mask = match gpus.count {
         0 => 0,
         1 => {
-            let fits = devices
-                .iter()
-                .enumerate()
-                .filter(|&(_, &left)| left >= milli && left > 0);
+            let fits = devices.iter().enumerate().filter(|&(_, &left)| left >= milli && left > 0);
             let (device, _) = fits.min_by_key(|&(_, &left)| left)?;
             1 << device
         }
         count => {
-            let whole = devices
-                .iter()
-                .enumerate()
-                .filter(|&(_, &left)| left == GPU_MILLI);
-            let chosen = whole
-                .take(usize::from(count))
-                .fold(0_u16, |mask, (device, _)| mask | 1 << device);
+            let whole = devices.iter().enumerate().filter(|&(_, &left)| left == GPU_MILLI);
+            let chosen = whole.take(usize::from(count)).fold(0_u16, |mask, (device, _)| mask | 1 << device);
             if chosen.count_ones() < u32::from(count) {
                 return None;
             }

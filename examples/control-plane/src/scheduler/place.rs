@@ -56,12 +56,7 @@ pub struct Decision<'a> {
 
 impl<'a> Decision<'a> {
     /// Writes the decision with its reason into `memory`.
-    pub fn new_in(
-        memory: impl Region<'a>,
-        table: &NodeTable,
-        spec: &VmSpec<'_>,
-        placement: Option<Placement>,
-    ) -> Self {
+    pub fn new_in(memory: impl Region<'a>, table: &NodeTable, spec: &VmSpec<'_>, placement: Option<Placement>) -> Self {
         let reason = decision_reason(table, spec, placement, |text| memory.format_str(text));
         Self { placement, reason }
     }
@@ -71,10 +66,7 @@ impl NodeTable {
     /// What a VM asks of the nodes of this table.
     #[must_use]
     pub fn demand(&self, spec: &VmSpec<'_>) -> Demand {
-        Demand {
-            resources: spec.resources,
-            models: self.models(spec.gpu_spec),
-        }
+        Demand { resources: spec.resources, models: self.models(spec.gpu_spec) }
     }
 
     /// The node that fits and has the most left of what is asked for; of equals the first.
@@ -84,11 +76,7 @@ impl NodeTable {
         reason = "no branch per resource: one node fails on this one, the next on that"
     )]
     pub fn most_available(&self, demand: &Demand) -> Option<Candidate> {
-        let Resources {
-            cpu_milli,
-            memory_mib,
-            gpus,
-        } = demand.resources;
+        let Resources { cpu_milli, memory_mib, gpus } = demand.resources;
         let (largest_milli, whole) = match gpus.count {
             0 => (0, 0),
             1 => (u32::from(gpus.milli).max(1), 0),
@@ -101,9 +89,7 @@ impl NodeTable {
             .zip(left.gpu_whole.iter().zip(&self.model_bits));
         // Scores are kept one higher, so that 0 says "none yet".
         let mut best = (0_u64, 0_u32);
-        for (node, (((&cpu, &memory), (&gpu, &gpu_largest)), (&gpu_whole, &model))) in
-            (0_u32..).zip(columns)
-        {
+        for (node, (((&cpu, &memory), (&gpu, &gpu_largest)), (&gpu_whole, &model))) in (0_u32..).zip(columns) {
             let fits = (cpu >= cpu_milli)
                 & (memory >= memory_mib)
                 & (gpu_largest >= largest_milli)
@@ -117,28 +103,15 @@ impl NodeTable {
                 best = (score, node);
             }
         }
-        (best.0 > 0).then(|| Candidate {
-            node: NodeId(best.1),
-            score: best.0 - 1,
-        })
+        (best.0 > 0).then(|| Candidate { node: NodeId(best.1), score: best.0 - 1 })
     }
 
     /// Chooses the most available node and takes the capacity from it.
     pub fn place(&mut self, demand: &Demand) -> Option<Placement> {
         let Candidate { node, score } = self.most_available(demand)?;
         let devices = self.take(node, demand);
-        let Resources {
-            cpu_milli,
-            memory_mib,
-            ..
-        } = demand.resources;
-        Some(Placement {
-            node,
-            score,
-            cpu_milli,
-            memory_mib,
-            devices,
-        })
+        let Resources { cpu_milli, memory_mib, .. } = demand.resources;
+        Some(Placement { node, score, cpu_milli, memory_mib, devices })
     }
 }
 
@@ -151,16 +124,9 @@ pub fn decision_reason<T>(
 ) -> T {
     let nodes = table.len();
     if let Some(Placement { node, score, .. }) = placement {
-        return write(format_args!(
-            "{} is the most available of {nodes} nodes, score {score}",
-            table.name(node)
-        ));
+        return write(format_args!("{} is the most available of {nodes} nodes, score {score}", table.name(node)));
     }
-    let Resources {
-        cpu_milli,
-        memory_mib,
-        gpus,
-    } = spec.resources;
+    let Resources { cpu_milli, memory_mib, gpus } = spec.resources;
     write(format_args!(
         "none of {nodes} nodes has {cpu_milli} mCPU, {memory_mib} MiB and {} x {} mGPU of [{}] left",
         gpus.count,

@@ -1,0 +1,386 @@
+//! The program around the replays: reads the input, starts the worker processes, compares and reports.
+//!
+//! Invariants: nothing is written before the input and the options are known to be good; the strategies' timed processes
+//! alternate, forwards in one round and backwards in the next; files appear under their names only when all of them
+//! are complete; an interrupt ends the children and leaves nothing behind.
+
+mod options;
+mod processes;
+mod workers;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use control_plane::scheduler::NodeTable;
+use indicatif::{ProgressBar, ProgressStyle};
+
+pub use options::Options;
+use processes::{ProcessError, Processes};
+use workers::{Purpose, Workers};
+
+use crate::input::{self, Trace};
+use crate::replay::Outcome;
+use crate::report::{self, Input, PhaseNs, Report, RequestNs, Round, Spread, units};
+use crate::strategy::Name;
+use crate::worker::Job;
+
+/// The argument that makes the program a worker.
+pub const WORKER: &str = "worker";
+
+/// Timed processes of each strategy. Odd, so that the median is one of them.
+const ROUNDS: usize = 9;
+
+/// Most requests that are served under dhat, which takes a microsecond and more per allocation.
+const DHAT_REQUESTS_MAX: usize = 1_000;
+
+/// Why the program ends without success.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProgramError {
+    /// Input or options are bad: exit code 2.
+    Input(String),
+    /// Something else went wrong: exit code 1.
+    Failed(String),
+    /// The user does not want to wait: exit code 130.
+    Interrupted,
+}
+
+impl fmt::Display for ProgramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input(message) | Self::Failed(message) => f.write_str(message),
+            Self::Interrupted => f.write_str("interrupted, nothing was written"),
+        }
+    }
+}
+
+impl std::error::Error for ProgramError {}
+
+/// The whole program: options from the command line, the report's table on standard output.
+#[must_use]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("profiling: {error}");
+            ExitCode::from(match error {
+                ProgramError::Input(_) => 2,
+                ProgramError::Failed(_) => 1,
+                ProgramError::Interrupted => 130,
+            })
+        }
+    }
+}
+
+/// Does what the options ask for and returns what is to be printed.
+///
+/// # Errors
+///
+/// [`ProgramError`] if the input is bad, a worker fails, the strategies differ in what they did, the report cannot be
+/// written, or the program is interrupted.
+pub fn run(options: &Options) -> Result<String, ProgramError> {
+    let trace = read(options)?;
+    let processes = Processes::default();
+    processes.end_at_interrupt().map_err(|error| ProgramError::Failed(format!("no interrupt handler: {error}")))?;
+    let workers = Workers::ready(&processes)?;
+    let partial = Partial::new(&options.out)?;
+    let run = Run { options, trace: &trace, processes: &processes, workers: &workers, partial: partial.path() };
+    let strategies = run.strategies()?;
+    let report = Report::new(run.input(), std::env::args().collect(), machine(), strategies);
+    report.same_work().map_err(|mismatch| ProgramError::Failed(mismatch.to_string()))?;
+    let failed = |error: &dyn fmt::Display| ProgramError::Failed(error.to_string());
+    if processes.interrupted() {
+        return Err(ProgramError::Interrupted);
+    }
+    for strategy in &report.strategies {
+        let name = dhat_file(&strategy.name);
+        fs::rename(partial.path().join(&name), options.out.join(&name)).map_err(|error| failed(&error))?;
+    }
+    let written = report.write(&options.out).map_err(|error| failed(&error))?;
+    drop(partial);
+    Ok(format!("{}\n{}\n\n{}\n{}", table(&report), report.summary(), written.html.display(), written.json.display()))
+}
+
+/// Reads or makes tasks and nodes, and checks all that can be known before anything is written.
+fn read(options: &Options) -> Result<Trace, ProgramError> {
+    let bad = |error: &dyn fmt::Display| ProgramError::Input(error.to_string());
+    for (at, name) in options.strategies.iter().enumerate() {
+        if options.strategies[..at].contains(name) {
+            return Err(ProgramError::Input(format!("--strategies names {name} twice")));
+        }
+    }
+    if options.out.exists() && !options.out.is_dir() {
+        return Err(ProgramError::Input(format!("--out {}: expected a directory", options.out.display())));
+    }
+    let tasks = match &options.pods {
+        Some(file) => input::csv::tasks(file).map_err(|error| bad(&error))?,
+        None => input::generate::tasks(input::generate::TASKS, options.seed),
+    };
+    let nodes = match &options.nodes {
+        Some(file) => input::csv::nodes(file).map_err(|error| bad(&error))?,
+        None => input::generate::nodes(input::generate::NODES, options.seed),
+    };
+    NodeTable::new(&nodes).map_err(|error| bad(&error))?;
+    let named = |file: &Option<PathBuf>| match file {
+        Some(file) => file.display().to_string(),
+        None => format!("generated, seed {}", options.seed),
+    };
+    let source = format!("tasks: {}; nodes: {}", named(&options.pods), named(&options.nodes));
+    Ok(Trace { source, tasks, nodes })
+}
+
+/// A hidden directory inside the output directory; it goes when this does, and the output directory too if it was made
+/// for it and is empty.
+struct Partial {
+    hidden: Option<tempfile::TempDir>,
+    made: Option<PathBuf>,
+}
+
+impl Partial {
+    fn new(out: &Path) -> Result<Self, ProgramError> {
+        let made = (!out.exists()).then(|| out.to_owned());
+        let bad = |error: &dyn fmt::Display| ProgramError::Input(format!("--out {}: {error}", out.display()));
+        fs::create_dir_all(out).map_err(|error| bad(&error))?;
+        let hidden = tempfile::Builder::new().prefix(".partial-").tempdir_in(out).map_err(|error| bad(&error))?;
+        Ok(Self { hidden: Some(hidden), made })
+    }
+
+    fn path(&self) -> &Path {
+        self.hidden.as_ref().map_or(Path::new("."), tempfile::TempDir::path)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        drop(self.hidden.take());
+        if let Some(out) = &self.made {
+            // Fails, as it should, where a report is in it.
+            drop(fs::remove_dir(out));
+        }
+    }
+}
+
+/// All that the processes of a run have in common.
+struct Run<'r> {
+    options: &'r Options,
+    trace: &'r Trace,
+    processes: &'r Processes,
+    workers: &'r Workers,
+    partial: &'r Path,
+}
+
+impl Run<'_> {
+    fn input(&self) -> Input {
+        Input {
+            source: self.trace.source.clone(),
+            vms: self.trace.tasks.len() as u64,
+            nodes: self.trace.nodes.len() as u64,
+            requests: self.options.requests as u64,
+            batch: self.options.batch as u64,
+            threads: self.options.threads as u64,
+            seed: self.options.seed,
+        }
+    }
+
+    /// Runs every process and sums up each strategy's.
+    fn strategies(&self) -> Result<Vec<report::Strategy>, ProgramError> {
+        let names = &self.options.strategies;
+        let mut pass = input::requests(&self.trace.tasks, self.options.batch, self.options.seed);
+        pass.truncate(self.options.requests);
+        let mut job = Job {
+            strategy: Name::Heap,
+            requests: self.options.requests,
+            batch: self.options.batch,
+            threads: self.options.threads,
+            warm_up: true,
+            dhat_file: None,
+            nodes: self.trace.nodes.clone(),
+            pass,
+        };
+        let progress = progress(names.len() * (ROUNDS + 2));
+        let mut timed: Vec<Vec<Outcome>> = vec![Vec::new(); names.len()];
+        for round in 0..ROUNDS {
+            for step in 0..names.len() {
+                let at = if round % 2 == 0 { step } else { names.len() - 1 - step };
+                job.strategy = names[at];
+                progress.set_message(format!("timing {}, round {} of {ROUNDS}", names[at], round + 1));
+                timed[at].push(self.outcome(&job, Purpose::Time)?);
+                progress.inc(1);
+            }
+        }
+        job.warm_up = false;
+        let mut strategies = Vec::with_capacity(names.len());
+        for (&name, timed) in names.iter().zip(&timed) {
+            job.strategy = name;
+            progress.set_message(format!("counting {name}"));
+            let counted = self.outcome(&job, Purpose::Count)?;
+            progress.inc(1);
+            strategies.push(sum_up(name, self.options.requests, timed, &counted)?);
+        }
+        job.requests = job.requests.min(DHAT_REQUESTS_MAX);
+        job.pass.truncate(job.requests);
+        for &name in names {
+            job.strategy = name;
+            job.dhat_file = Some(self.partial.join(dhat_file(name.as_str())));
+            progress.set_message(format!("{name} under dhat"));
+            self.outcome(&job, Purpose::Dhat)?;
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        Ok(strategies)
+    }
+
+    /// Starts a worker and hears it out.
+    fn outcome(&self, job: &Job, purpose: Purpose) -> Result<Outcome, ProgramError> {
+        let name = job.strategy;
+        let mut command = self.workers.command(name, purpose);
+        let answer = self.processes.answer(&mut command, false, |mut pipe| job.send(&mut pipe));
+        let failed = |message: String| ProgramError::Failed(format!("the worker of {name} {message}"));
+        match answer {
+            Ok(answer) => serde_json::from_slice(&answer).map_err(|error| failed(format!("gave no answer: {error}"))),
+            Err(ProcessError::Interrupted) => Err(ProgramError::Interrupted),
+            Err(ProcessError::Io(error)) => Err(failed(format!("could not be spoken to: {error}"))),
+            Err(ProcessError::Failed { status, stderr }) => {
+                Err(failed(format!("ended with {status}: {}", stderr.trim_end())))
+            }
+        }
+    }
+}
+
+fn dhat_file(strategy: &str) -> String {
+    format!("dhat-{strategy}.json")
+}
+
+/// One strategy's figures: times are medians over its timed processes, the rest is from the process that counts.
+#[expect(clippy::cast_precision_loss, reason = "calls and bytes of a run stay far below 2^52")]
+fn sum_up(name: Name, requests: usize, timed: &[Outcome], counted: &Outcome) -> Result<report::Strategy, ProgramError> {
+    let median =
+        |of: &dyn Fn(&Outcome) -> f64| Spread::of(timed.iter().map(of).collect()).map_or(0.0, |spread| spread.median);
+    let phase = |of: fn(&PhaseNs) -> f64| median(&|outcome| of(&outcome.phase_ns_mean));
+    if let Some(other) = timed.iter().find(|outcome| outcome.checksum != counted.checksum) {
+        return Err(ProgramError::Failed(format!(
+            "{name} is not of one mind: checksum {} in one process, {} in another",
+            other.checksum, counted.checksum
+        )));
+    }
+    let allocator = counted
+        .allocator
+        .clone()
+        .ok_or_else(|| ProgramError::Failed(format!("the counting worker of {name} did not count")))?;
+    let per_request = |sum: u64, requests: u64| sum as f64 / requests.max(1) as f64;
+    Ok(report::Strategy {
+        name: name.to_string(),
+        requests: requests as u64,
+        checksum: counted.checksum.clone(),
+        placed: counted.placed,
+        rejected: counted.rejected,
+        ns_per_request: RequestNs {
+            p50: median(&|outcome| outcome.ns_per_request.p50),
+            p99: median(&|outcome| outcome.ns_per_request.p99),
+            mean: median(&|outcome| outcome.ns_per_request.mean),
+        },
+        phase_ns_mean: PhaseNs {
+            parse: phase(|ns| ns.parse),
+            build: phase(|ns| ns.build),
+            place: phase(|ns| ns.place),
+            encode: phase(|ns| ns.encode),
+            release: phase(|ns| ns.release),
+        },
+        allocator_calls_per_request: per_request(allocator.calls, requests as u64),
+        allocated_bytes_per_request: per_request(allocator.bytes, requests as u64),
+        steady_allocator_calls_per_request: per_request(allocator.steady_calls, allocator.steady_requests),
+        peak_live_bytes: allocator.peak_live_bytes,
+        rounds: timed
+            .iter()
+            .map(|outcome| Round {
+                ns_per_request_mean: outcome.ns_per_request.mean,
+                phase_ns_mean: outcome.phase_ns_mean,
+            })
+            .collect(),
+        live_bytes: allocator.live_bytes,
+        dhat_file: Some(dhat_file(name.as_str())),
+        ..report::Strategy::default()
+    })
+}
+
+/// A bar on the terminal; nothing where standard error is none.
+fn progress(steps: usize) -> ProgressBar {
+    let progress = ProgressBar::new(steps as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+        progress.set_style(style);
+    }
+    progress
+}
+
+fn machine() -> String {
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{} {}, {processors} CPUs", std::env::consts::OS, std::env::consts::ARCH)
+}
+
+/// The report's figures as text in columns.
+#[expect(clippy::cast_precision_loss, reason = "bytes of a run stay far below 2^52")]
+fn table(report: &Report) -> String {
+    let input = &report.input;
+    let mut text = format!(
+        "{} VMs on {} nodes ({}): {} requests of {} VMs, threads: {}\n\n",
+        input.vms, input.nodes, input.source, input.requests, input.batch, input.threads
+    );
+    let titles = [
+        "strategy",
+        "p50",
+        "p99",
+        "mean",
+        "parse",
+        "build",
+        "place",
+        "encode",
+        "release",
+        "calls/req",
+        "steady",
+        "bytes/req",
+        "peak",
+    ];
+    let row = |cells: &[String]| {
+        let (first, others) = cells.split_first().expect("a row has a title");
+        let mut line = format!("{first:<14}");
+        for cell in others {
+            line.push_str(&format!("{cell:>11}"));
+        }
+        line.trim_end().to_owned() + "\n"
+    };
+    text.push_str(&row(&titles.map(str::to_owned)));
+    for strategy in &report.strategies {
+        let (whole, phases) = (&strategy.ns_per_request, &strategy.phase_ns_mean);
+        let mut cells = vec![strategy.name.clone()];
+        cells.extend([whole.p50, whole.p99, whole.mean].map(units::nanos));
+        cells.extend(phases.named().map(|(_, ns)| units::nanos(ns)));
+        cells.push(units::count(strategy.allocator_calls_per_request));
+        cells.push(units::count(strategy.steady_allocator_calls_per_request));
+        cells.push(units::bytes(strategy.allocated_bytes_per_request));
+        cells.push(units::bytes(strategy.peak_live_bytes as f64));
+        text.push_str(&row(&cells));
+    }
+    if !report.ratios.is_empty() {
+        text.push('\n');
+        let titles = ["times", "build", "release", "both", "total", "both, by round"];
+        text.push_str(&row(&titles.map(str::to_owned)));
+    }
+    for (name, ratio) in &report.ratios {
+        let mut cells = vec![name.clone()];
+        cells.extend([ratio.build, ratio.release, ratio.build_and_release, ratio.total].map(units::ratio));
+        if let Some(rounds) = &ratio.rounds {
+            let Spread { min, median, max } = rounds.build_and_release;
+            cells.push(format!("  {median:.2} ({min:.2} to {max:.2})"));
+        }
+        text.push_str(&row(&cells));
+    }
+    text
+}

@@ -1,0 +1,27 @@
+//! Strategy `arena`: each request gets an arena from the pool and returns it as a whole.
+
+use blixard_arena::ArenaPool;
+
+use super::serve_in;
+use crate::replay::{Desk, Phase, Strategy};
+use crate::request::RequestError;
+
+/// Serves each request in an arena of its own.
+#[derive(Debug, Default)]
+pub struct PerRequest {
+    pool: ArenaPool,
+}
+
+impl Strategy for PerRequest {
+    fn serve(&self, desk: &mut Desk, bytes: &[u8]) -> Result<(), RequestError> {
+        desk.clock.begin();
+        let arena = self.pool.acquire();
+        desk.clock.lap(Phase::Build);
+
+        serve_in(&*arena, desk, bytes)?;
+
+        drop(arena);
+        desk.clock.lap(Phase::Release);
+        Ok(())
+    }
+}

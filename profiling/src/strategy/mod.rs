@@ -1,0 +1,88 @@
+//! The memory strategies: one file each, all of them the same five phases.
+//!
+//! [`heap`] works on the plain twins, [`arena`] and [`shared_arena`] on one and the same code over a request's memory.
+//! A new strategy is one more file here and one more name in [`Name`].
+
+pub mod arena;
+pub mod heap;
+pub mod shared_arena;
+
+use std::fmt;
+
+use allocator_api2::vec::Vec;
+use clap::ValueEnum;
+use control_plane::Region;
+use control_plane::raft::{Proposal, ProposalBatch, ProposalData};
+use control_plane::scheduler::Decision;
+use serde::{Deserialize, Serialize};
+
+use crate::replay::{Desk, Phase};
+use crate::request::{Request, RequestError};
+
+/// The strategies by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Name {
+    /// Plain std types, the system's allocator
+    Heap,
+    /// Plain std types, mimalloc
+    HeapMimalloc,
+    /// An arena per request
+    Arena,
+    /// An arena per request that any thread may use
+    SharedArena,
+}
+
+impl Name {
+    /// Every strategy, in the order of the report.
+    pub const ALL: [Self; 4] = [Self::Heap, Self::HeapMimalloc, Self::Arena, Self::SharedArena];
+
+    /// The name as it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Heap => "heap",
+            Self::HeapMimalloc => "heap-mimalloc",
+            Self::Arena => "arena",
+            Self::SharedArena => "shared-arena",
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Serves a request in `memory`, all phases but the release, which is the caller's.
+fn serve_in<'a>(memory: impl Region<'a>, desk: &mut Desk, bytes: &[u8]) -> Result<(), RequestError> {
+    let request = Request::open(bytes)?;
+    let mut vms = Vec::with_capacity_in(request.vms, memory);
+    let mut pairs = Vec::with_capacity_in(request.pairs, memory);
+    request.parse(&mut vms, &mut pairs)?;
+    desk.clock.lap(Phase::Parse);
+
+    let mut proposals = Vec::with_capacity_in(vms.len(), memory);
+    for vm in &vms {
+        let metadata = pairs[vm.pairs.clone()].iter().copied();
+        proposals.push(Proposal::create_vm_in(memory, vm.id, vm.lifetime, &vm.spec, metadata));
+    }
+    let proposals = proposals.leak();
+    desk.clock.lap(Phase::Build);
+
+    let mut decisions = Vec::with_capacity_in(proposals.len(), memory);
+    for proposal in &*proposals {
+        let ProposalData::CreateVm { config, lifetime } = &proposal.data;
+        let placement = desk.cluster.place(&config.spec, *lifetime);
+        desk.tally(placement);
+        decisions.push(Decision::new_in(memory, desk.cluster.nodes(), &config.spec, placement));
+    }
+    let batch = ProposalBatch::new(proposals, decisions.leak());
+    desk.clock.lap(Phase::Place);
+
+    desk.encoded.clear();
+    batch.encode(&mut desk.encoded);
+    desk.clock.lap(Phase::Encode);
+    Ok(())
+}

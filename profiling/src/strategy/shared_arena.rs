@@ -1,0 +1,27 @@
+//! Strategy `shared-arena`: as `arena`, with an arena that any thread and task of the request may use.
+
+use blixard_arena::ArenaPool;
+
+use super::serve_in;
+use crate::replay::{Desk, Phase, Strategy};
+use crate::request::RequestError;
+
+/// Serves each request in a shared arena of its own.
+#[derive(Debug, Default)]
+pub struct PerRequestShared {
+    pool: ArenaPool,
+}
+
+impl Strategy for PerRequestShared {
+    fn serve(&self, desk: &mut Desk, bytes: &[u8]) -> Result<(), RequestError> {
+        desk.clock.begin();
+        let arena = self.pool.acquire_shared();
+        desk.clock.lap(Phase::Build);
+
+        serve_in(&*arena, desk, bytes)?;
+
+        drop(arena);
+        desk.clock.lap(Phase::Release);
+        Ok(())
+    }
+}
