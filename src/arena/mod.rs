@@ -1,0 +1,70 @@
+//! A request's memory: everything that is built while answering it, let go at once when it ends.
+//!
+//! | take | for |
+//! |---|---|
+//! | [`Arena`] | a request on one thread at a time |
+//! | [`SharedArena`] | a request that fans out over threads, or is held across `.await` in spawned tasks |
+//! | [`ArenaPool`] | either of them, recycled one request at a time |
+//! | [`Sealed`] | a finished batch that leaves its thread as one value |
+//! | [`typed`] | a graph of values of one type |
+//!
+//! What a request may hold is bounded by a [budget](ArenaOptions::budget_bytes_max): over it, `try_` calls return
+//! [`BudgetExceeded`] and the others panic with it, so that one request ends and the process lives. What an idle arena
+//! keeps is bounded too, by 3.5 times the median request of its pool.
+//!
+//! Values are not dropped one by one, so types that need `Drop` are refused at compile time, with three ways out:
+//! [`alloc_with_drop`](Arena::alloc_with_drop), [`defer`](Arena::defer) and [`adopt`](Arena::adopt), which run when the
+//! request ends, last in, first out, each of them even when another panics.
+//!
+//! # Allocators for other people's collections
+//!
+//! `&Arena` and `&SharedArena` implement allocator-api2's `Allocator`:
+//!
+//! ```
+//! use blixard_arena::ArenaPool;
+//! use hashbrown::{DefaultHashBuilder, HashMap};
+//!
+//! let pool = ArenaPool::new();
+//! let arena = pool.acquire();
+//! let mut labels = HashMap::with_hasher_in(DefaultHashBuilder::default(), &*arena);
+//! labels.insert("tenant", &*arena.alloc_str("t-9"));
+//! assert_eq!(labels["tenant"], "t-9");
+//! ```
+
+mod allocator;
+mod any;
+#[expect(clippy::module_inception, reason = "the module's main type has its name")]
+mod arena;
+mod chunk;
+mod cleanups;
+mod figures;
+mod ledger;
+mod local;
+mod options;
+mod pool;
+mod region;
+mod sealed;
+mod shared;
+mod sizing;
+pub mod typed;
+mod values;
+
+pub use allocator::Fallible;
+pub use any::AnyArena;
+pub use arena::Arena;
+pub use figures::{ArenaFigures, Histogram, PoolFigures};
+pub use ledger::BudgetExceeded;
+pub use options::{ArenaOptions, Reset};
+pub use pool::{ArenaPool, PooledArena, PooledSharedArena};
+pub use sealed::{Guard, Root, Sealed};
+pub use shared::SharedArena;
+
+use std::alloc::Layout;
+use std::convert::Infallible;
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+values::arena_methods!(Arena, "let arena = blixard_arena::Arena::new();");
+values::arena_methods!(SharedArena, "let arena = blixard_arena::SharedArena::new();");

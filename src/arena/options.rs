@@ -1,0 +1,149 @@
+//! How arenas and pools are set up: limits with their defaults, and what a reset does to the bytes.
+//!
+//! Stands before everything else of `arena`. Plain values. Invariant: every limit has a number.
+#![forbid(unsafe_code)]
+
+use super::{Arena, ArenaPool, SharedArena};
+
+/// What happens to used memory when an arena is reset, released or dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reset {
+    /// Nothing: the next request overwrites it. The default of release builds.
+    Keep,
+    /// Every byte handed out becomes `0xDB`, so that a stale pointer shows. The default of debug builds.
+    Poison,
+    /// Every byte handed out becomes 0, by volatile writes, so that no secret outlives its request. Blocks given back
+    /// early (a popped `Vec`, a shrunk `String`) are covered too: in this mode and under `Poison` nothing is reused
+    /// before the reset.
+    Wipe,
+}
+
+impl Default for Reset {
+    fn default() -> Self {
+        if cfg!(debug_assertions) { Self::Poison } else { Self::Keep }
+    }
+}
+
+impl Reset {
+    /// The byte written over used memory, if any.
+    pub(crate) fn byte(self) -> Option<u8> {
+        match self {
+            Self::Keep => None,
+            Self::Poison => Some(0xDB),
+            Self::Wipe => Some(0),
+        }
+    }
+}
+
+/// Limits and behaviour of arenas, and the three things that are made from them.
+///
+/// ```
+/// use blixard_arena::{ArenaOptions, Reset};
+///
+/// // A request may hold 1 MiB; an idle arena keeps at most 64 KiB; secrets are gone when it is released.
+/// let pool = ArenaOptions::new()
+///     .budget_bytes_max(1 << 20)
+///     .retain_bytes_max(64 << 10)
+///     .on_reset(Reset::Wipe)
+///     .pool();
+/// let arena = pool.acquire();
+/// let name = arena.alloc_str("vm-17");
+/// assert_eq!(name, "vm-17");
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct ArenaOptions {
+    pub(crate) budget_bytes_max: usize,
+    pub(crate) first_chunk_bytes: usize,
+    pub(crate) retain_bytes_max: usize,
+    pub(crate) idle_max: usize,
+    pub(crate) on_reset: Reset,
+    pub(crate) recycle: bool,
+}
+
+impl Default for ArenaOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ArenaOptions {
+    /// The default budget of a request: 1 GiB.
+    pub const BUDGET_BYTES_DEFAULT: usize = 1 << 30;
+    /// What an idle arena keeps at most by default: 4 MiB.
+    pub const RETAIN_BYTES_DEFAULT: usize = 4 << 20;
+    /// How many arenas lie idle in a pool at most by default: 256.
+    pub const IDLE_DEFAULT: usize = 256;
+
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            budget_bytes_max: Self::BUDGET_BYTES_DEFAULT,
+            first_chunk_bytes: 0,
+            retain_bytes_max: Self::RETAIN_BYTES_DEFAULT,
+            idle_max: Self::IDLE_DEFAULT,
+            on_reset: Reset::default(),
+            recycle: true,
+        }
+    }
+
+    /// The most bytes that one request may hold from the global allocator: all its chunks, shards and scopes, their
+    /// metadata included, the allocator's own headers left out. Never exceeded; a request may be refused early by at
+    /// most one chunk's rounding per bump.
+    pub fn budget_bytes_max(mut self, bytes: usize) -> Self {
+        self.budget_bytes_max = bytes;
+        self
+    }
+
+    /// The first chunk of an arena that nothing is known about yet. 448 bytes by default; a pool learns from there.
+    pub fn first_chunk_bytes(mut self, bytes: usize) -> Self {
+        self.first_chunk_bytes = bytes;
+        self
+    }
+
+    /// The most bytes of chunks that an arena keeps when it is reset or lies idle. A pool keeps less: at most 3.5 times
+    /// its median request.
+    pub fn retain_bytes_max(mut self, bytes: usize) -> Self {
+        self.retain_bytes_max = bytes;
+        self
+    }
+
+    /// The most arenas that lie idle in a pool, over all threads; at most 16,777,214. What comes back beyond that is
+    /// freed.
+    pub fn idle_max(mut self, arenas: usize) -> Self {
+        self.idle_max = arenas;
+        self
+    }
+
+    /// What becomes of used bytes at a reset.
+    pub fn on_reset(mut self, reset: Reset) -> Self {
+        self.on_reset = reset;
+        self
+    }
+
+    /// Whether a pool reuses arenas. `false` frees each one when it comes back: under `AddressSanitizer` a use after
+    /// the end of a request is then reported, where recycled memory would hide it.
+    pub fn recycle(mut self, recycle: bool) -> Self {
+        self.recycle = recycle;
+        self
+    }
+
+    /// An arena of its own. No memory is taken before the first value, unless `first_chunk_bytes` asks for it.
+    #[must_use]
+    pub fn arena(self) -> Arena {
+        Arena::with_options(&self)
+    }
+
+    /// A shared arena of its own. Takes one block for itself, and chunks with the first value of each thread.
+    #[must_use]
+    pub fn shared(self) -> SharedArena {
+        SharedArena::with_options(self)
+    }
+
+    /// A pool of arenas.
+    #[must_use]
+    pub fn pool(self) -> ArenaPool {
+        ArenaPool::with_options(self)
+    }
+}

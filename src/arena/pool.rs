@@ -1,0 +1,414 @@
+//! `ArenaPool`: arenas recycled one request at a time.
+//!
+//! Stands at both ends of the data's way: a request begins with a guard from here and ends when it is dropped. Arenas lie
+//! idle in per-thread stacks (see `recycle`), each with one chunk of the size that requests usually need.
+//! Invariants: a guard's arena comes back on whatever thread the guard is dropped, on unwind too; cleanups have run
+//! before anything of the pool is touched, so they may use the pool.
+//! Cost: acquire and return touch memory of the calling thread only; no heap call while an idle arena is there and the
+//! request fits what it kept.
+#![expect(unsafe_code, reason = "guards own blocks by address")]
+
+use super::arena::Arena;
+use super::cleanups::{self, Payload};
+use super::figures::PoolFigures;
+use super::ledger::{BudgetExceeded, Refusal};
+use super::options::ArenaOptions;
+use super::shared::{Block, SharedArena};
+use super::sizing::History;
+use crate::recycle::{Kind, Limits, Link, Recycler};
+use crate::sync::{AtomicU64, Ordering};
+use std::convert::Infallible;
+use std::fmt;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+/// Idle arenas in one thread's stack, at most: what a worker has in flight between two looks at the depot.
+const PER_THREAD: usize = 8;
+
+/// What a pool's threads share.
+#[derive(Debug)]
+pub(crate) struct Arenas {
+    options: ArenaOptions,
+    panics_swallowed: AtomicU64,
+}
+
+impl Kind for Arenas {
+    type Item = Block;
+    type Local = History;
+}
+
+impl Arenas {
+    /// A new block, its first chunk sized by what the thread has seen.
+    pub(super) fn make<E: Refusal>(options: &ArenaOptions, history: Option<&History>) -> Result<Box<Block>, E> {
+        let learnt = history.map_or(0, |history| history.first_chunk(options.retain_bytes_max));
+        let first_chunk = if learnt == 0 { options.first_chunk_bytes } else { learnt };
+        let block = Box::new(Block::new(options, first_chunk));
+        // The block itself counts: without room for it there is no arena.
+        block.arena.own_ledger().reserve(size_of::<Block>(), size_of::<Block>()).map_err(E::refuse)?;
+        Ok(block)
+    }
+}
+
+/// A pool of arenas: a cheap handle, to be cloned into every task.
+///
+/// [`acquire`](Self::acquire) gives a request an [`Arena`], [`acquire_shared`](Self::acquire_shared) a
+/// [`SharedArena`]; dropping the guard brings it back, emptied. The pool learns how much requests need: an arena that
+/// needed several chunks comes back with one that fits, and none keeps more than 3.5 times the median request.
+///
+/// ```
+/// use blixard_arena::ArenaPool;
+///
+/// let pool = ArenaPool::new();
+/// for request in ["create vm-1", "start vm-1"] {
+///     let arena = pool.acquire();
+///     let (verb, vm) = request.split_once(' ').unwrap();
+///     let reply = arena.format(format_args!("{vm}: {verb} accepted"));
+///     assert!(reply.ends_with("accepted"));
+/// } // here the arena goes back
+/// assert_eq!(pool.figures().created, 1); // the second request reused the first one's
+/// ```
+///
+/// Limits: see [`ArenaOptions`]. Guards may outlive the pool's last handle; their arenas are then freed.
+#[derive(Clone)]
+pub struct ArenaPool {
+    recycler: Recycler<Arenas>,
+}
+
+impl ArenaPool {
+    /// A pool with the default [options](ArenaOptions).
+    #[must_use]
+    pub fn new() -> Self {
+        ArenaOptions::new().pool()
+    }
+
+    pub(super) fn with_options(options: ArenaOptions) -> Self {
+        let limits = Limits { per_thread: PER_THREAD, idle_max: options.idle_max };
+        Self { recycler: Recycler::new(Arenas { options, panics_swallowed: AtomicU64::new(0) }, limits) }
+    }
+
+    /// An arena for one request.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] if `budget_bytes_max` is too small for an empty arena (about 300 bytes).
+    ///
+    /// ```
+    /// let pool = blixard_arena::ArenaPool::new();
+    /// let arena = pool.acquire();
+    /// let ids = arena.alloc_slice_fill_with(4, |i| i as u64);
+    /// assert_eq!(ids, [0, 1, 2, 3]);
+    /// ```
+    #[inline]
+    #[must_use = "dropping the guard returns the arena at once"]
+    pub fn acquire(&self) -> PooledArena {
+        let Ok(arena) = self.acquire_or::<Infallible>();
+        arena
+    }
+
+    /// [`acquire`](Self::acquire), or an error.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`] if `budget_bytes_max` is too small for an empty arena (about 300 bytes).
+    pub fn try_acquire(&self) -> Result<PooledArena, BudgetExceeded> {
+        self.acquire_or()
+    }
+
+    /// A shared arena for one request. The guard can be cloned into the request's tasks; the last clone returns it.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// let pool = blixard_arena::ArenaPool::new();
+    /// let arena = pool.acquire_shared();
+    /// let task = { let arena = arena.clone(); std::thread::spawn(move || arena.alloc_str("from a task").len()) };
+    /// assert_eq!(arena.alloc_str("here").len() + task.join().unwrap(), 15);
+    /// ```
+    #[inline]
+    #[must_use = "dropping the guard returns the arena at once"]
+    pub fn acquire_shared(&self) -> PooledSharedArena {
+        let Ok(arena) = self.acquire_shared_or::<Infallible>();
+        arena
+    }
+
+    /// [`acquire_shared`](Self::acquire_shared), or an error.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`], as for [`try_acquire`](Self::try_acquire).
+    pub fn try_acquire_shared(&self) -> Result<PooledSharedArena, BudgetExceeded> {
+        self.acquire_shared_or()
+    }
+
+    #[inline(always)]
+    fn acquire_or<E: Refusal>(&self) -> Result<PooledArena, E> {
+        let options = &self.recycler.kind().options;
+        let block = self.recycler.take(|history| Arenas::make(options, history))?;
+        Ok(PooledArena { block, link: self.recycler.link() })
+    }
+
+    #[inline(always)]
+    fn acquire_shared_or<E: Refusal>(&self) -> Result<PooledSharedArena, E> {
+        let options = &self.recycler.kind().options;
+        let block = self.recycler.take(|history| Arenas::make(options, history))?;
+        let link = self.recycler.link();
+        // SAFETY: the block was just taken from this pool.
+        unsafe { Block::share(block, link) };
+        Ok(PooledSharedArena { block, link })
+    }
+
+    /// Frees what lies idle: in the depot, in this thread's stack, and in the stacks of threads that ended. Stacks of
+    /// other living threads (at most 8 arenas each) are out of reach.
+    ///
+    /// ```
+    /// let pool = blixard_arena::ArenaPool::new();
+    /// drop(pool.acquire());
+    /// pool.trim();
+    /// assert_eq!(pool.figures().idle, 0);
+    /// ```
+    pub fn trim(&self) {
+        self.recycler.trim();
+    }
+
+    /// What the pool has done so far.
+    ///
+    /// ```
+    /// let pool = blixard_arena::ArenaPool::new();
+    /// let guard = pool.acquire();
+    /// let figures = pool.figures();
+    /// assert_eq!((figures.acquired, figures.live, figures.idle), (1, 1, 0));
+    /// ```
+    #[must_use]
+    pub fn figures(&self) -> PoolFigures {
+        let totals = self.recycler.totals();
+        let mut figures = PoolFigures {
+            acquired: totals.taken,
+            returned: totals.returned,
+            live: totals.taken.saturating_sub(totals.returned),
+            created: totals.created,
+            idle: totals.idle,
+            panics_swallowed: self.recycler.kind().panics_swallowed.load(Ordering::Relaxed),
+            ..PoolFigures::default()
+        };
+        self.recycler.each_local(|history| history.add_to(&mut figures.request_bytes));
+        figures
+    }
+}
+
+impl Default for ArenaPool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ArenaPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArenaPool").field("figures", &self.figures()).finish_non_exhaustive()
+    }
+}
+
+/// Empties a block for the next request; says whether to keep it. `used`: the request's bytes, where this is its root.
+#[inline(always)]
+fn settle(block: &mut Block, history: Option<&History>, options: &ArenaOptions, used: Option<usize>) -> bool {
+    let retain = options.retain_bytes_max;
+    let keep_max = match history {
+        Some(history) => {
+            if let Some(used) = used {
+                history.record(used);
+            }
+            history.keep_max(retain)
+        }
+        None => retain,
+    };
+    block.arena.rewind(keep_max, |used| history.map_or(0, |history| history.replacement(used, keep_max)));
+    options.recycle
+}
+
+/// Before a block goes back: what to do with a cleanup's panic.
+///
+/// # Safety
+///
+/// An item of the link's pool is still out.
+#[inline(always)]
+unsafe fn after_cleanups(mut payload: Option<Payload>, link: Link<Arenas>) -> Option<Payload> {
+    if cleanups::must_swallow(&mut payload) {
+        // SAFETY: the caller's promise.
+        unsafe { link.kind() }.panics_swallowed.fetch_add(1, Ordering::Relaxed);
+    }
+    payload
+}
+
+/// A request's arena; dropping it ends the request and returns the arena to its pool.
+///
+/// `'static` and `Send`: keep it in the request's own struct, move it to another thread, let a cancelled future drop it.
+///
+/// ```
+/// let pool = blixard_arena::ArenaPool::new();
+/// let arena = pool.acquire();
+/// let name: &str = arena.alloc_str("vm-1"); // lives until `arena` is dropped
+/// assert_eq!(name, "vm-1");
+/// ```
+pub struct PooledArena {
+    block: NonNull<Block>,
+    link: Link<Arenas>,
+}
+
+// SAFETY: a guard owns its block, whose arena is Send; the link is an address whose target is Sync and kept alive by the
+// block being out.
+unsafe impl Send for PooledArena {}
+
+impl PooledArena {
+    /// [`Arena::reset`]: ends a batch and begins the next one in the same arena.
+    ///
+    /// # Panics
+    ///
+    /// As [`Arena::reset`].
+    ///
+    /// ```
+    /// let mut arena = blixard_arena::ArenaPool::new().acquire();
+    /// for batch in 0..3 {
+    ///     arena.alloc([batch; 100]);
+    ///     arena.reset();
+    /// }
+    /// ```
+    pub fn reset(&mut self) {
+        // SAFETY: the guard owns the block. The arena is not lent out as `&mut`, so it cannot be swapped for another.
+        unsafe { self.block.as_mut() }.arena.reset();
+    }
+}
+
+impl Deref for PooledArena {
+    type Target = Arena;
+
+    #[inline(always)]
+    fn deref(&self) -> &Arena {
+        // SAFETY: the guard owns the block.
+        unsafe { &(*self.block.as_ptr()).arena }
+    }
+}
+
+impl Drop for PooledArena {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the guard owns the block, and nothing borrows from it any more.
+        let payload = unsafe { self.block.as_mut() }.arena.cleanups_mut().run_all();
+        // SAFETY: our own block is still out.
+        let payload = unsafe { after_cleanups(payload, self.link) };
+        // SAFETY: as above; only used before the block is counted as returned.
+        let options = unsafe { &self.link.kind().options };
+        // SAFETY: the block came from this pool, goes back once, and nobody uses it any more.
+        unsafe {
+            self.link.give_back(self.block, |block, history| {
+                let used = block.arena.region().used();
+                settle(block, history, options, Some(used))
+            });
+        }
+        cleanups::resume(payload);
+    }
+}
+
+impl fmt::Debug for PooledArena {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PooledArena").field(&**self).finish()
+    }
+}
+
+/// A request's shared arena; dropping its last clone ends the request and returns it to its pool.
+///
+/// ```
+/// use blixard_arena::ArenaPool;
+///
+/// # tokio::runtime::Builder::new_multi_thread().build().unwrap().block_on(async {
+/// let arena = ArenaPool::new().acquire_shared();
+/// let task = tokio::spawn({
+///     let arena = arena.clone();
+///     async move {
+///         let name = arena.alloc_str("built before the await");
+///         tokio::task::yield_now().await; // may go on, on another thread
+///         name.len() + arena.alloc_str("and after").len()
+///     }
+/// });
+/// assert_eq!(task.await.unwrap(), 31);
+/// # });
+/// ```
+pub struct PooledSharedArena {
+    /// Owned by all guards together; `share` was called.
+    block: NonNull<Block>,
+    link: Link<Arenas>,
+}
+
+// SAFETY: a guard is a count on a block that lends a `SharedArena`, which is Send and Sync; the last one, on whatever
+// thread, has the block to itself. The link is as in `PooledArena`.
+unsafe impl Send for PooledSharedArena {}
+// SAFETY: `&self` gives `&SharedArena`, which is Sync, and clones, which are counted atomically.
+unsafe impl Sync for PooledSharedArena {}
+
+impl PooledSharedArena {
+    #[inline(always)]
+    fn block(&self) -> &Block {
+        // SAFETY: alive while a guard is; exclusive use begins after the last one.
+        unsafe { self.block.as_ref() }
+    }
+}
+
+impl Clone for PooledSharedArena {
+    fn clone(&self) -> Self {
+        // Relaxed, as for any reference count.
+        self.block().guards.fetch_add(1, Ordering::Relaxed);
+        Self { block: self.block, link: self.link }
+    }
+}
+
+impl Deref for PooledSharedArena {
+    type Target = SharedArena;
+
+    #[inline(always)]
+    fn deref(&self) -> &SharedArena {
+        // SAFETY: shared when this guard, or the one it is a clone of, was made.
+        unsafe { self.block().shared() }
+    }
+}
+
+impl Drop for PooledSharedArena {
+    fn drop(&mut self) {
+        let guards = &self.block().guards;
+        // The only guard needs no locked instruction. Acquire, here and below: pairs with the Release of the other guards'
+        // decrements, so that all they did happens before the arena is emptied.
+        if guards.load(Ordering::Acquire) != 1 && guards.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        guards.store(1, Ordering::Relaxed);
+        let (mut root, link) = (self.block, self.link);
+        // SAFETY: the last guard owns the block, and nothing borrows from it any more.
+        let payload = unsafe { root.as_mut() }.arena.cleanups_mut().run_all();
+        // SAFETY: our own block is still out.
+        let payload = unsafe { after_cleanups(payload, link) };
+        // SAFETY: as above; only used before the root is counted as returned.
+        let options = unsafe { &link.kind().options };
+        // SAFETY: the last guard owns the block.
+        let block = unsafe { root.as_mut() };
+        let mut used = block.arena.region().used();
+        let mut alone = true;
+        block.detach_shards(|shard| {
+            alone = false;
+            // SAFETY: a shard of our request, detached: ours alone.
+            used += unsafe { shard.as_ref() }.arena.region().used();
+            // SAFETY: it came from this pool and goes back once; the root, still out, keeps the pool alive.
+            unsafe { link.give_back(shard, |shard, history| settle(shard, history, options, None)) };
+        });
+        if !alone {
+            block.rebook();
+        }
+        // SAFETY: the root came from this pool, goes back once, and nobody uses it any more.
+        unsafe { link.give_back(root, |block, history| settle(block, history, options, Some(used))) };
+        cleanups::resume(payload);
+    }
+}
+
+impl fmt::Debug for PooledSharedArena {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PooledSharedArena").field(&**self).finish()
+    }
+}

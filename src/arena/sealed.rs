@@ -1,0 +1,262 @@
+//! `Sealed`: an arena and the finished root built in it, as one value that owns itself.
+//!
+//! Stands where a request's result leaves its thread: a batch goes through a channel as one `'static`, `Send` value and is
+//! dropped as a whole. Invariants: the root is reached only at lifetimes that end with a borrow of the `Sealed`; the
+//! root is dropped before its arena.
+//! Cost: the root is placed in the arena; no heap call.
+#![expect(unsafe_code, reason = "a value that borrows from a neighbour it moves with")]
+
+use super::ledger::BudgetExceeded;
+use super::local::Local;
+use super::pool::{PooledArena, PooledSharedArena};
+use super::{Arena, SharedArena, values};
+use std::convert::Infallible;
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
+
+/// A type that borrows from an arena, as a family over the borrow's lifetime: what [`Sealed`] can hold.
+///
+/// Implement it with [`sealed_root!`](crate::sealed_root) for the type at `'static`.
+pub trait Root: 'static {
+    /// The type at lifetime `'a`. `Send`, so that it may leave its thread with its arena.
+    type At<'a>: Send;
+
+    /// The proof that a longer lifetime may stand in for a shorter one: the body is `root`.
+    fn shorten<'short, 'long: 'short>(root: &'short Self::At<'long>) -> &'short Self::At<'short>;
+}
+
+/// Makes a type with one lifetime parameter a [`Root`](crate::arena::Root).
+///
+/// ```
+/// struct Batch<'a> {
+///     names: &'a [&'a str],
+/// }
+/// blixard_arena::sealed_root!(Batch);
+/// ```
+#[macro_export]
+macro_rules! sealed_root {
+    ($name:ident) => {
+        impl $crate::arena::Root for $name<'static> {
+            type At<'a> = $name<'a>;
+
+            fn shorten<'short, 'long: 'short>(root: &'short $name<'long>) -> &'short $name<'short> {
+                root
+            }
+        }
+    };
+}
+
+/// A pool's guard, as what a [`Sealed`] owns: [`PooledArena`] or [`PooledSharedArena`].
+///
+/// The arena that a guard lends stays where it is when the guard moves; this trait is implemented here alone.
+#[expect(private_bounds, reason = "sealed: the bound names what only this crate can implement")]
+pub trait Guard: Owner {}
+impl<G: Owner> Guard for G {}
+
+/// # Safety
+///
+/// `arena` gives the same address however the guard moves, valid until it is dropped.
+pub(crate) unsafe trait Owner {
+    type Arena: Local + 'static;
+    fn arena(&self) -> &Self::Arena;
+}
+
+// SAFETY: the arena lies in the guard's block on the heap.
+unsafe impl Owner for PooledArena {
+    type Arena = Arena;
+    fn arena(&self) -> &Arena {
+        self
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Owner for PooledSharedArena {
+    type Arena = SharedArena;
+    fn arena(&self) -> &SharedArena {
+        self
+    }
+}
+
+/// An arena together with the root of what was built in it.
+///
+/// Owns itself: `'static` and `Send`, so that a finished batch goes through a channel or into a log entry, and everything
+/// in it goes back to the pool when it is dropped. Sealing makes no heap call.
+///
+/// A root may hold frozen data (`&'a str`, `&'a [T]`) from either kind of arena. Collections that still grow hold
+/// `&SharedArena`, which is `Send`; with `&Arena` inside a root is refused.
+///
+/// ```
+/// use blixard_arena::{ArenaPool, Sealed, sealed_root};
+///
+/// struct Batch<'a> {
+///     names: &'a [&'a str],
+/// }
+/// sealed_root!(Batch);
+///
+/// let pool = ArenaPool::new();
+/// let batch = Sealed::<Batch>::build(pool.acquire(), |arena| Batch {
+///     names: arena.alloc_slice_fill_iter(["vm-1", "vm-2"].map(|name| &*arena.alloc_str(name))),
+/// });
+/// let (to, from) = std::sync::mpsc::channel();
+/// to.send(batch).unwrap();
+/// let proposed = std::thread::spawn(move || from.recv().unwrap().get().names.len()).join().unwrap();
+/// assert_eq!(proposed, 2);
+/// ```
+pub struct Sealed<R: Root, G: Guard = PooledArena> {
+    /// In the guard's arena. The lifetime is a stand-in for "as long as the guard".
+    root: NonNull<R::At<'static>>,
+    guard: G,
+}
+
+// SAFETY: the root is Send by `Root`, and moves with the guard that owns its memory, which is Send.
+unsafe impl<R: Root, G: Guard + Send> Send for Sealed<R, G> {}
+// SAFETY: `&self` lends the root alone, never the guard.
+unsafe impl<R: Root, G: Guard> Sync for Sealed<R, G> where R::At<'static>: Sync {}
+
+#[expect(private_interfaces, private_bounds, reason = "as for `Guard`")]
+impl<R: Root, G: Guard> Sealed<R, G> {
+    /// Builds a root in the guard's arena and seals the two.
+    ///
+    /// # Panics
+    ///
+    /// As `build` does, and with [`BudgetExceeded`] when there is no room for the root itself.
+    pub fn build(guard: G, build: impl for<'a> FnOnce(&'a G::Arena) -> R::At<'a>) -> Self {
+        let Ok(sealed) = Self::seal::<Infallible>(guard, |arena| Ok(build(arena)));
+        sealed
+    }
+
+    /// [`build`](Self::build) with a `build` that can fail.
+    ///
+    /// # Errors
+    ///
+    /// What `build` returns, or [`BudgetExceeded`] turned into it. The arena is back in its pool then.
+    ///
+    /// ```
+    /// use blixard_arena::{ArenaOptions, BudgetExceeded, Sealed, sealed_root};
+    ///
+    /// struct Names<'a>(&'a [u64]);
+    /// sealed_root!(Names);
+    ///
+    /// let pool = ArenaOptions::new().budget_bytes_max(4096).pool();
+    /// let refused = Sealed::<Names>::try_build(pool.acquire(), |arena| {
+    ///     Ok::<_, BudgetExceeded>(Names(arena.try_alloc_slice_fill_with(10_000, |i| i as u64)?))
+    /// });
+    /// assert_eq!(refused.err().unwrap().allowed, 4096);
+    /// ```
+    pub fn try_build<E: From<BudgetExceeded>>(
+        guard: G,
+        build: impl for<'a> FnOnce(&'a G::Arena) -> Result<R::At<'a>, E>,
+    ) -> Result<Self, E> {
+        Self::seal::<Told<E>>(guard, |arena| build(arena).map_err(Told)).map_err(|Told(error)| error)
+    }
+
+    fn seal<E: super::ledger::Refusal>(
+        guard: G,
+        build: impl for<'a> FnOnce(&'a G::Arena) -> Result<R::At<'a>, E>,
+    ) -> Result<Self, E> {
+        let arena: *const G::Arena = guard.arena();
+        // SAFETY: the arena outlives the root: both go with the guard, the root first. `build` works for every lifetime,
+        // so it cannot make use of this one being `'static`.
+        let arena: &'static G::Arena = unsafe { &*arena };
+        let root: R::At<'static> = build(arena)?;
+        let place = values::raw::<_, E>(arena, std::alloc::Layout::new::<R::At<'static>>())?.cast::<R::At<'static>>();
+        // SAFETY: fresh memory of the root's layout. It is dropped in `drop`.
+        unsafe { place.write(root) };
+        Ok(Self { root: place, guard })
+    }
+
+    /// The root, as long as this is borrowed.
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaPool, Sealed, sealed_root};
+    /// struct Reply<'a>(&'a str);
+    /// sealed_root!(Reply);
+    /// let reply = Sealed::<Reply>::build(ArenaPool::new().acquire(), |arena| Reply(arena.alloc_str("done")));
+    /// assert_eq!(reply.get().0, "done");
+    /// ```
+    pub fn get(&self) -> &R::At<'_> {
+        // SAFETY: written in `seal`, dropped in `drop`; the arena moves with us. Lent no longer than `self` is.
+        R::shorten(unsafe { self.root.as_ref() })
+    }
+
+    /// Some of the root's bytes as `Bytes`, without copying them. The arena goes back to its pool when the last `Bytes`
+    /// over it is dropped, on whatever thread. One heap call, for the owner that `Bytes` counts.
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaPool, Sealed, sealed_root};
+    /// struct Frame<'a> { header: u8, body: &'a [u8] }
+    /// sealed_root!(Frame);
+    /// let frame = Sealed::<Frame>::build(ArenaPool::new().acquire(), |arena| Frame {
+    ///     header: 1,
+    ///     body: arena.alloc_slice_copy(b"payload"),
+    /// });
+    /// assert_eq!(frame.get().header, 1);
+    /// let body = frame.into_bytes(|frame| frame.body);
+    /// assert_eq!(&body.slice(..3)[..], b"pay");
+    /// ```
+    #[cfg(feature = "bytes")]
+    pub fn into_bytes(self, bytes: impl for<'a> FnOnce(&'a R::At<'a>) -> &'a [u8]) -> bytes::Bytes
+    where
+        G: Send + 'static,
+    {
+        struct Lent<R: Root, G: Guard> {
+            bytes: NonNull<[u8]>,
+            _sealed: Sealed<R, G>,
+        }
+        // SAFETY: the bytes lie in, or are borrowed from, what `_sealed` owns, which is Send; bytes are Sync.
+        unsafe impl<R: Root, G: Guard + Send> Send for Lent<R, G> {}
+        impl<R: Root, G: Guard> AsRef<[u8]> for Lent<R, G> {
+            fn as_ref(&self) -> &[u8] {
+                // SAFETY: a borrow for `'a` of the root's own data: in the arena, or `'static`. Both outlive `self`.
+                unsafe { self.bytes.as_ref() }
+            }
+        }
+        let bytes = NonNull::from(bytes(self.get()));
+        bytes::Bytes::from_owner(Lent { bytes, _sealed: self })
+    }
+
+    /// Drops the root and hands the guard back, for the next batch.
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaPool, Sealed, sealed_root};
+    /// struct Reply<'a>(&'a str);
+    /// sealed_root!(Reply);
+    /// let sealed = Sealed::<Reply>::build(ArenaPool::new().acquire(), |arena| Reply(arena.alloc_str("done")));
+    /// let mut arena = sealed.into_guard();
+    /// arena.reset();
+    /// ```
+    pub fn into_guard(self) -> G {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: read once; `this` is not dropped.
+        let guard = unsafe { ptr::read(&raw const this.guard) };
+        // SAFETY: the root is live, and not used again. If its destructor panics the guard above is dropped.
+        unsafe { ptr::drop_in_place(this.root.as_ptr()) };
+        guard
+    }
+}
+
+/// A user's error, as one that a refusal can become.
+struct Told<E>(E);
+
+impl<E: From<BudgetExceeded>> super::ledger::Refusal for Told<E> {
+    fn refuse(error: BudgetExceeded) -> Self {
+        Self(error.into())
+    }
+}
+
+impl<R: Root, G: Guard> Drop for Sealed<R, G> {
+    fn drop(&mut self) {
+        // SAFETY: the root is live and dropped once, before the guard, which is dropped even if this unwinds.
+        unsafe { ptr::drop_in_place(self.root.as_ptr()) };
+    }
+}
+
+impl<R: Root, G: Guard> fmt::Debug for Sealed<R, G>
+where
+    for<'a> R::At<'a>: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sealed").field(self.get()).finish()
+    }
+}

@@ -1,0 +1,178 @@
+//! The one seam between std and loom: every atomic, cell, lock and thread-local that threads share comes from here.
+//!
+//! Stands under `arena` and `recycle`; nothing here is public. With `--cfg blixard_loom` the same code runs on loom's
+//! types, so the models in `tests/loom.rs` check what ships. Identifiers of threads, arenas and pools are handed out
+//! here too: 64-bit, from 1, never used twice, so a stale cache entry can never match.
+#![forbid(unsafe_code)]
+
+#[cfg(not(blixard_loom))]
+mod imp {
+    pub(crate) use std::sync::Mutex;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+
+    /// Declares a thread-local whose first value is a constant; without a destructor it is a plain load.
+    macro_rules! thread_cell {
+        ($(#[$meta:meta])* static $name:ident: $type:ty = $init:expr) => {
+            thread_local! { $(#[$meta])* static $name: $type = const { $init }; }
+        };
+    }
+    pub(crate) use thread_cell;
+}
+
+#[cfg(blixard_loom)]
+mod imp {
+    pub(crate) use loom::sync::Mutex;
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+
+    /// The same on loom's thread-locals, which live as long as a thread of the model.
+    macro_rules! thread_cell {
+        ($(#[$meta:meta])* static $name:ident: $type:ty = $init:expr) => {
+            loom::thread_local! { $(#[$meta])* static $name: $type = $init; }
+        };
+    }
+    pub(crate) use thread_cell;
+}
+
+pub(crate) use imp::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, thread_cell};
+pub(crate) use std::sync::atomic::Ordering;
+
+use std::cell::Cell;
+
+/// Locks and looks through poison: what these locks guard is valid between any two statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Adds to a counter that only the calling thread writes: a load and a store, no locked instruction.
+///
+/// Relaxed is enough: readers want a recent value, not an order.
+#[inline(always)]
+pub(crate) fn add_owned(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+}
+
+/// Identifiers come to a thread in blocks of this many, so that the shared counter is touched once in 65,536 uses.
+const IDS_PER_BLOCK: u64 = 1 << 16;
+
+thread_cell! { static THREAD_ID: Cell<u64> = Cell::new(0) }
+thread_cell! { static NEXT_ID: Cell<u64> = Cell::new(0) }
+
+/// The calling thread's identifier: never 0, never that of another thread, past ones included.
+#[inline(always)]
+pub(crate) fn thread_id() -> u64 {
+    let id = THREAD_ID.with(Cell::get);
+    if id != 0 { id } else { first_thread_id() }
+}
+
+#[cold]
+fn first_thread_id() -> u64 {
+    let id = unique_id();
+    THREAD_ID.with(|cell| cell.set(id));
+    id
+}
+
+/// A new identifier: never 0, never one handed out before in this process.
+#[inline(always)]
+pub(crate) fn unique_id() -> u64 {
+    NEXT_ID.with(|next| {
+        let id = next.get();
+        if id % IDS_PER_BLOCK == 0 {
+            return new_block(next);
+        }
+        next.set(id + 1);
+        id
+    })
+}
+
+#[cold]
+fn new_block(next: &Cell<u64>) -> u64 {
+    // A counter and nothing else, so std's own atomic serves under loom too. 2^48 blocks outlast any process.
+    static BLOCKS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let first = BLOCKS.fetch_add(1, Ordering::Relaxed) * IDS_PER_BLOCK + 1;
+    next.set(first + 1);
+    first
+}
+
+/// A small thread-local map from a never-reused identifier to an address: direct-mapped, no destructor, no clearing
+/// needed, because an identifier that is gone can never be asked for again.
+#[derive(Debug)]
+pub(crate) struct IdCache {
+    entries: [(Cell<u64>, Cell<*const ()>); IdCache::ENTRIES],
+}
+
+impl IdCache {
+    /// Interleaved tasks on one thread share these; a collision costs a walk of a short list, never more.
+    const ENTRIES: usize = 8;
+
+    pub(crate) const fn new() -> Self {
+        Self { entries: [const { (Cell::new(0), Cell::new(std::ptr::null())) }; Self::ENTRIES] }
+    }
+
+    #[inline(always)]
+    fn entry(&self, id: u64) -> &(Cell<u64>, Cell<*const ()>) {
+        #[expect(clippy::cast_possible_truncation, reason = "only the low three bits are kept")]
+        let index = id as usize & (Self::ENTRIES - 1);
+        &self.entries[index]
+    }
+
+    /// The address kept for `id`, or null.
+    #[inline(always)]
+    pub(crate) fn get(&self, id: u64) -> *const () {
+        let entry = self.entry(id);
+        if entry.0.get() == id { entry.1.get() } else { std::ptr::null() }
+    }
+
+    pub(crate) fn set(&self, id: u64, address: *const ()) {
+        let entry = self.entry(id);
+        entry.0.set(id);
+        entry.1.set(address);
+    }
+
+    /// Forgets everything, for a thread about to end.
+    pub(crate) fn clear(&self) {
+        for (id, address) in &self.entries {
+            id.set(0);
+            address.set(std::ptr::null());
+        }
+    }
+}
+
+#[cfg(all(test, not(blixard_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_never_used_twice() {
+        let ids = |n| (0..n).map(|_| unique_id()).collect::<Vec<_>>();
+        let mut all: Vec<u64> = (0..4)
+            .map(|_| std::thread::spawn(move || ids(100_000)))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
+        assert!(!all.contains(&0));
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 400_000);
+    }
+
+    #[test]
+    fn a_thread_keeps_its_id_and_shares_it_with_none() {
+        let mine = thread_id();
+        assert_eq!(mine, thread_id());
+        let other = std::thread::spawn(thread_id).join().unwrap();
+        assert_ne!(mine, other);
+    }
+
+    #[test]
+    fn cache_answers_only_for_the_identifier_it_holds() {
+        let cache = IdCache::new();
+        let value = 7u8;
+        cache.set(3, (&raw const value).cast());
+        assert_eq!(cache.get(3), (&raw const value).cast());
+        assert!(cache.get(3 + IdCache::ENTRIES as u64).is_null());
+        assert!(cache.get(4).is_null());
+        cache.clear();
+        assert!(cache.get(3).is_null());
+    }
+}
