@@ -22,9 +22,7 @@ const ONE_CALL: &str = "one call per operation; 16 KiB, then a rewind (the heap:
 /// The groups, by name.
 pub const GROUPS: &[Named] = &[
     ("bump/u64", || values("bump/u64", |i| i)),
-    ("bump/24 bytes", || {
-        values("bump/24 bytes", |i| [i, i + 1, i + 2])
-    }),
+    ("bump/24 bytes", || values("bump/24 bytes", |i| [i, i + 1, i + 2])),
     ("bump/64 bytes", || values("bump/64 bytes", |i| [i; 8])),
     ("bump/str of 16", strings),
     ("bump/slice of 8 u64", slices),
@@ -40,9 +38,7 @@ fn blink() -> Blink<BlinkAlloc> {
 }
 
 fn multitude() -> multitude::Arena {
-    multitude::Arena::builder()
-        .with_capacity(CHUNK_BYTES)
-        .build()
+    multitude::Arena::builder().with_capacity(CHUNK_BYTES).build()
 }
 
 /// A contender on one thread: name, role, batch, the arena, the operation on it, its rewind.
@@ -61,29 +57,12 @@ macro_rules! alone {
     };
 }
 
-fn values<T: Copy + 'static>(
-    name: &'static str,
-    make: impl Fn(u64) -> T + Copy + 'static,
-) -> Group {
+fn values<T: Copy + 'static>(name: &'static str, make: impl Fn(u64) -> T + Copy + 'static) -> Group {
     let batch = (BATCH_BYTES / size_of::<T>()) as u64;
     let capacity = BATCH_BYTES / size_of::<T>();
     let contenders = vec![
-        alone!(
-            "blixard Arena",
-            Ours,
-            batch,
-            ours(),
-            |a, i| a.alloc(make(i)),
-            Arena::reset
-        ),
-        alone!(
-            "bumpalo",
-            Peer,
-            batch,
-            Bump::with_capacity(CHUNK_BYTES),
-            |a, i| a.alloc(make(i)),
-            Bump::reset
-        ),
+        alone!("blixard Arena", Ours, batch, ours(), |a, i| a.alloc(make(i)), Arena::reset),
+        alone!("bumpalo", Peer, batch, Bump::with_capacity(CHUNK_BYTES), |a, i| a.alloc(make(i)), Bump::reset),
         alone!(
             "bumpalo Bump<8>",
             Peer,
@@ -92,14 +71,7 @@ fn values<T: Copy + 'static>(
             |a, i| a.alloc(make(i)),
             Bump::reset,
         ),
-        alone!(
-            "bump-scope up",
-            Peer,
-            batch,
-            ScopeUp::with_size(CHUNK_BYTES),
-            |a, i| a.alloc(make(i)),
-            ScopeUp::reset
-        ),
+        alone!("bump-scope up", Peer, batch, ScopeUp::with_size(CHUNK_BYTES), |a, i| a.alloc(make(i)), ScopeUp::reset),
         alone!(
             "bump-scope down",
             Peer,
@@ -116,14 +88,7 @@ fn values<T: Copy + 'static>(
             |a, i| a.alloc(make(i)),
             ScopeDown8::reset,
         ),
-        alone!(
-            "blink-alloc",
-            Peer,
-            batch,
-            blink(),
-            |a, i| a.put_no_drop(make(i)),
-            Blink::reset
-        ),
+        alone!("blink-alloc", Peer, batch, blink(), |a, i| a.put_no_drop(make(i)), Blink::reset),
         // It has no reset: a new one per batch is how it is used.
         alone!(
             "typed-arena",
@@ -141,14 +106,7 @@ fn values<T: Copy + 'static>(
             |a, i| a.alloc(make(i)),
             oxc_allocator::Allocator::reset
         ),
-        alone!(
-            "multitude",
-            Peer,
-            batch,
-            multitude(),
-            |a, i| a.alloc(make(i)),
-            multitude::Arena::reset
-        ),
+        alone!("multitude", Peer, batch, multitude(), |a, i| a.alloc(make(i)), multitude::Arena::reset),
         alone!(
             "multitude alloc_with",
             Peer,
@@ -156,6 +114,18 @@ fn values<T: Copy + 'static>(
             multitude(),
             |a, i| a.alloc_with(|| make(i)),
             multitude::Arena::reset
+        ),
+        // What remains when nothing is allocated: the loop, and the value written to one place.
+        alone!(
+            "one place, no allocation",
+            Limit,
+            batch,
+            make(0),
+            |place, i| {
+                *place = make(i);
+                std::ptr::from_mut(place)
+            },
+            |_| (),
         ),
         alone!(
             "Box",
@@ -166,12 +136,7 @@ fn values<T: Copy + 'static>(
             Vec::clear,
         ),
     ];
-    Group {
-        name,
-        note: ONE_CALL,
-        elements: 1,
-        contenders,
-    }
+    Group { name, note: ONE_CALL, elements: 1, contenders }
 }
 
 fn strings() -> Group {
@@ -179,22 +144,8 @@ fn strings() -> Group {
     let batch = (BATCH_BYTES / text.len()) as u64;
     let capacity = BATCH_BYTES / text.len();
     let contenders = vec![
-        alone!(
-            "blixard Arena",
-            Ours,
-            batch,
-            ours(),
-            |a, _| a.alloc_str(text),
-            Arena::reset
-        ),
-        alone!(
-            "bumpalo",
-            Peer,
-            batch,
-            Bump::with_capacity(CHUNK_BYTES),
-            |a, _| a.alloc_str(text),
-            Bump::reset
-        ),
+        alone!("blixard Arena", Ours, batch, ours(), |a, _| a.alloc_str(text), Arena::reset),
+        alone!("bumpalo", Peer, batch, Bump::with_capacity(CHUNK_BYTES), |a, _| a.alloc_str(text), Bump::reset),
         alone!(
             "bumpalo Bump<8>",
             Peer,
@@ -203,14 +154,7 @@ fn strings() -> Group {
             |a, _| a.alloc_str(text),
             Bump::reset,
         ),
-        alone!(
-            "bump-scope up",
-            Peer,
-            batch,
-            ScopeUp::with_size(CHUNK_BYTES),
-            |a, _| a.alloc_str(text),
-            ScopeUp::reset
-        ),
+        alone!("bump-scope up", Peer, batch, ScopeUp::with_size(CHUNK_BYTES), |a, _| a.alloc_str(text), ScopeUp::reset),
         alone!(
             "bump-scope down",
             Peer,
@@ -219,14 +163,7 @@ fn strings() -> Group {
             |a, _| a.alloc_str(text),
             ScopeDown::reset
         ),
-        alone!(
-            "blink-alloc",
-            Peer,
-            batch,
-            blink(),
-            |a, _| a.copy_str(text),
-            Blink::reset
-        ),
+        alone!("blink-alloc", Peer, batch, blink(), |a, _| a.copy_str(text), Blink::reset),
         alone!(
             "typed-arena",
             Peer,
@@ -243,14 +180,7 @@ fn strings() -> Group {
             |a, _| a.alloc_str(text),
             oxc_allocator::Allocator::reset,
         ),
-        alone!(
-            "multitude",
-            Peer,
-            batch,
-            multitude(),
-            |a, _| a.alloc_str(text),
-            multitude::Arena::reset
-        ),
+        alone!("multitude", Peer, batch, multitude(), |a, _| a.alloc_str(text), multitude::Arena::reset),
         alone!(
             "String",
             Peer,
@@ -260,12 +190,7 @@ fn strings() -> Group {
             Vec::clear
         ),
     ];
-    Group {
-        name: "bump/str of 16",
-        note: ONE_CALL,
-        elements: 1,
-        contenders,
-    }
+    Group { name: "bump/str of 16", note: ONE_CALL, elements: 1, contenders }
 }
 
 fn slices() -> Group {
@@ -273,14 +198,7 @@ fn slices() -> Group {
     let batch = (BATCH_BYTES / size_of_val(source)) as u64;
     let capacity = BATCH_BYTES / size_of::<u64>();
     let contenders = vec![
-        alone!(
-            "blixard Arena",
-            Ours,
-            batch,
-            ours(),
-            |a, _| a.alloc_slice_copy(source),
-            Arena::reset
-        ),
+        alone!("blixard Arena", Ours, batch, ours(), |a, _| a.alloc_slice_copy(source), Arena::reset),
         alone!(
             "bumpalo",
             Peer,
@@ -313,14 +231,7 @@ fn slices() -> Group {
             |a, _| a.alloc_slice_copy(source),
             ScopeDown::reset,
         ),
-        alone!(
-            "blink-alloc",
-            Peer,
-            batch,
-            blink(),
-            |a, _| a.copy_slice(source),
-            Blink::reset
-        ),
+        alone!("blink-alloc", Peer, batch, blink(), |a, _| a.copy_slice(source), Blink::reset),
         alone!(
             "typed-arena",
             Peer,
@@ -337,14 +248,7 @@ fn slices() -> Group {
             |a, _| a.alloc_slice_copy(source),
             oxc_allocator::Allocator::reset,
         ),
-        alone!(
-            "multitude",
-            Peer,
-            batch,
-            multitude(),
-            |a, _| a.alloc_slice_copy(source),
-            multitude::Arena::reset
-        ),
+        alone!("multitude", Peer, batch, multitude(), |a, _| a.alloc_slice_copy(source), multitude::Arena::reset),
         alone!(
             "Box<[u64]>",
             Peer,
@@ -354,12 +258,7 @@ fn slices() -> Group {
             Vec::clear,
         ),
     ];
-    Group {
-        name: "bump/slice of 8 u64",
-        note: ONE_CALL,
-        elements: 1,
-        contenders,
-    }
+    Group { name: "bump/slice of 8 u64", note: ONE_CALL, elements: 1, contenders }
 }
 
 fn formats() -> Group {
@@ -400,8 +299,7 @@ fn formats() -> Group {
                 let node = 1000 + i;
                 let (text, bump) = pair;
                 text.clear();
-                write!(text, "{vm} on node {node}: most available")
-                    .expect("a String takes any text");
+                write!(text, "{vm} on node {node}: most available").expect("a String takes any text");
                 bump.alloc_str(text)
             },
             |pair| pair.1.reset(),
@@ -424,8 +322,7 @@ fn formats() -> Group {
             ScopeUp::with_size(CHUNK_BYTES),
             |a, i| {
                 let node = 1000 + i;
-                bump_scope::mut_bump_format!(in &mut *a, "{vm} on node {node}: most available")
-                    .into_str()
+                bump_scope::mut_bump_format!(in &mut *a, "{vm} on node {node}: most available").into_str()
             },
             ScopeUp::reset,
         ),
@@ -452,10 +349,5 @@ fn formats() -> Group {
             Vec::clear,
         ),
     ];
-    Group {
-        name: "bump/format 45 bytes",
-        note: ONE_CALL,
-        elements: 1,
-        contenders,
-    }
+    Group { name: "bump/format 45 bytes", note: ONE_CALL, elements: 1, contenders }
 }

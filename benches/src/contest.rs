@@ -113,12 +113,7 @@ impl Contender {
             }
             start.elapsed()
         };
-        Self {
-            name,
-            role,
-            threads: 1,
-            time: Box::new(time),
-        }
+        Self { name, role, threads: 1, time: Box::new(time) }
     }
 
     /// Pinned threads: `body(&arena, thread, n)` does `n` operations; `reset` follows each batch, untimed.
@@ -169,22 +164,12 @@ impl Contender {
             };
             let work = &work;
             let sum: Duration = thread::scope(|scope| {
-                let running: Vec<_> = (0..threads)
-                    .map(|thread| scope.spawn(move || work(thread)))
-                    .collect();
-                running
-                    .into_iter()
-                    .map(|thread| thread.join().expect("a contender's thread panicked"))
-                    .sum()
+                let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
+                running.into_iter().map(|thread| thread.join().expect("a contender's thread panicked")).sum()
             });
             sum / u32::try_from(threads).expect("few threads")
         };
-        Self {
-            name,
-            role,
-            threads,
-            time: Box::new(time),
-        }
+        Self { name, role, threads, time: Box::new(time) }
     }
 
     /// Does the work `iterations` times on each thread and says how long a thread took.
@@ -195,11 +180,7 @@ impl Contender {
     /// The name with the number of threads, if more than one works.
     #[must_use]
     pub fn label(&self) -> String {
-        if self.threads == 1 {
-            self.name.to_owned()
-        } else {
-            format!("{}, {} threads", self.name, self.threads)
-        }
+        if self.threads == 1 { self.name.to_owned() } else { format!("{}, {} threads", self.name, self.threads) }
     }
 }
 
@@ -221,10 +202,7 @@ struct SpinBarrier {
 
 impl SpinBarrier {
     const fn new(threads: usize) -> Self {
-        Self {
-            threads,
-            arrived: AtomicUsize::new(0),
-        }
+        Self { threads, arrived: AtomicUsize::new(0) }
     }
 
     fn wait(&self) {

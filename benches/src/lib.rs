@@ -31,11 +31,7 @@ use criterion::{Criterion, Throughput};
 pub fn with_criterion(criterion: &mut Criterion, groups: &[contest::Named]) {
     contest::pin(0);
     for (name, make) in groups {
-        let contest::Group {
-            elements,
-            contenders,
-            ..
-        } = make();
+        let contest::Group { elements, contenders, .. } = make();
         let mut group = criterion.benchmark_group(*name);
         group.throughput(Throughput::Elements(elements));
         for mut contender in contenders {

@@ -2,10 +2,7 @@
 //!
 //! They are no libraries: neither [`ShardedBump`] nor [`Region`] has a budget, cleanups or a pool behind it. Both are sound, so that they
 //! show a cost that could be reached, not one that skips a check that must be there.
-#![expect(
-    unsafe_code,
-    reason = "raw memory handed out as references; proofs stand at each block"
-)]
+#![expect(unsafe_code, reason = "raw memory handed out as references; proofs stand at each block")]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::{Cell, RefCell};
@@ -34,10 +31,7 @@ pub struct ShardedBump {
     chunk_bytes: usize,
     taken: AtomicUsize,
     // Invariant: the boxes are never dropped or moved out before `self` is, and shard `i` is handed to one thread per `id`.
-    #[expect(
-        clippy::vec_box,
-        reason = "threads keep the address of a shard while the list grows"
-    )]
+    #[expect(clippy::vec_box, reason = "threads keep the address of a shard while the list grows")]
     shards: Mutex<Vec<Box<Bump>>>,
 }
 
@@ -58,10 +52,7 @@ impl ShardedBump {
     }
 
     /// Bumps `value` into this thread's shard.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "each call hands out a fresh place, as in bumpalo"
-    )]
+    #[expect(clippy::mut_from_ref, reason = "each call hands out a fresh place, as in bumpalo")]
     pub fn alloc<T: Copy + Send>(&self, value: T) -> &mut T {
         let (id, shard) = CACHED.get();
         let shard = if id == self.id { shard } else { self.attach() };
@@ -87,11 +78,7 @@ impl ShardedBump {
     pub fn reset(&mut self) {
         self.id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         *self.taken.get_mut() = 0;
-        for shard in self
-            .shards
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-        {
+        for shard in self.shards.get_mut().unwrap_or_else(PoisonError::into_inner) {
             shard.reset();
         }
     }
@@ -127,15 +114,10 @@ impl Region {
     #[inline(never)]
     fn add_chunk(&self, bytes_min: usize) {
         let mut chunks = self.chunks.borrow_mut();
-        let bytes = chunks
-            .last()
-            .map_or(bytes_min, |(_, layout)| bytes_min.max(2 * layout.size()))
-            .max(64);
+        let bytes = chunks.last().map_or(bytes_min, |(_, layout)| bytes_min.max(2 * layout.size())).max(64);
         let layout = Layout::from_size_align(bytes, 16).expect("a chunk of sensible size");
         // SAFETY: `bytes` is at least 64, so the layout is not empty.
-        let Some(chunk) = NonNull::new(unsafe { alloc(layout) }) else {
-            handle_alloc_error(layout)
-        };
+        let Some(chunk) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
         chunks.push((chunk, layout));
         self.next.set(chunk);
         // SAFETY: `bytes` is the size of the chunk, so this is its end.
@@ -157,11 +139,7 @@ impl Region {
                 self.next.set(unsafe { start.add(bytes) });
                 return start;
             }
-            self.add_chunk(
-                bytes
-                    .checked_add(ALIGN)
-                    .expect("an allocation of sensible size"),
-            );
+            self.add_chunk(bytes.checked_add(ALIGN).expect("an allocation of sensible size"));
         }
     }
 
@@ -256,21 +234,11 @@ impl<'a, T: Copy> RegionVec<'a, T> {
     #[must_use]
     pub fn with_capacity_in(capacity: usize, region: &'a Region) -> Self {
         const {
-            assert!(
-                align_of::<T>() == 1 || align_of::<T>() == ALIGN,
-                "a region aligns to 1 or 8 bytes"
-            );
+            assert!(align_of::<T>() == 1 || align_of::<T>() == ALIGN, "a region aligns to 1 or 8 bytes");
         };
-        let bytes = capacity
-            .checked_mul(size_of::<T>())
-            .expect("a list of sensible size");
+        let bytes = capacity.checked_mul(size_of::<T>()).expect("a list of sensible size");
         let start = region.take(bytes, align_of::<T>()).cast();
-        Self {
-            region,
-            start,
-            len: 0,
-            capacity,
-        }
+        Self { region, start, len: 0, capacity }
     }
 
     /// Puts a value at the end.
@@ -290,9 +258,7 @@ impl<'a, T: Copy> RegionVec<'a, T> {
     fn grow(&mut self, additional: usize) {
         let capacity = (self.len + additional).max(2 * self.capacity);
         let more = capacity - self.capacity;
-        let more_bytes = more
-            .checked_mul(size_of::<T>())
-            .expect("a list of sensible size");
+        let more_bytes = more.checked_mul(size_of::<T>()).expect("a list of sensible size");
         // SAFETY: the end of this list's places.
         let end = unsafe { self.start.add(self.capacity) }.cast::<u8>();
         let next = self.region.next.get();
@@ -326,9 +292,7 @@ impl<'a, T: Copy> RegionVec<'a, T> {
         let end = unsafe { self.start.add(self.capacity) }.cast::<u8>();
         if end == self.region.next.get() {
             // SAFETY: `len <= capacity`.
-            self.region
-                .next
-                .set(unsafe { self.start.add(self.len) }.cast());
+            self.region.next.set(unsafe { self.start.add(self.len) }.cast());
         }
         // SAFETY: `len` places are written, nobody else has them, and they live as long as the region is not reset.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
@@ -390,8 +354,7 @@ mod tests {
                 for thread in 0..2_u64 {
                     let sharded = &sharded;
                     scope.spawn(move || {
-                        let mine: Vec<&mut u64> =
-                            (0..100).map(|i| sharded.alloc(thread * 1000 + i)).collect();
+                        let mine: Vec<&mut u64> = (0..100).map(|i| sharded.alloc(thread * 1000 + i)).collect();
                         for (i, value) in (0_u64..).zip(mine) {
                             assert_eq!(*value, thread * 1000 + i, "round {round}");
                         }
@@ -412,32 +375,17 @@ mod tests {
             let mut kept = Vec::new();
             for i in 0..300_usize {
                 numbers.push(i as u64);
-                let copied: String = (0..i % 50)
-                    .map(|at| char::from(b'a' + u8::try_from((at + i) % 26).unwrap()))
-                    .collect();
+                let copied: String =
+                    (0..i % 50).map(|at| char::from(b'a' + u8::try_from((at + i) % 26).unwrap())).collect();
                 kept.push((region.alloc_str(&copied), copied));
                 fmt::Write::write_fmt(&mut text, format_args!("{i},")).unwrap();
             }
-            assert!(
-                numbers.into_slice().iter().copied().eq(0..300),
-                "round {round}"
-            );
-            assert_eq!(
-                text.into_str(),
-                (0..300).map(|i| i.to_string() + ",").collect::<String>()
-            );
-            assert!(
-                kept.iter()
-                    .all(|(in_region, expected)| in_region == expected),
-                "round {round}"
-            );
+            assert!(numbers.into_slice().iter().copied().eq(0..300), "round {round}");
+            assert_eq!(text.into_str(), (0..300).map(|i| i.to_string() + ",").collect::<String>());
+            assert!(kept.iter().all(|(in_region, expected)| in_region == expected), "round {round}");
             region.reset();
         }
-        assert_eq!(
-            region.chunks.get_mut().len(),
-            1,
-            "only the largest chunk stays"
-        );
+        assert_eq!(region.chunks.get_mut().len(), 1, "only the largest chunk stays");
     }
 
     #[test]

@@ -56,9 +56,7 @@ fn at(threads: usize) -> Vec<Contender> {
             threads,
             (),
             |_nothing, i| {
-                let mut bump = STACK
-                    .with(|stack| stack.borrow_mut().pop())
-                    .unwrap_or_default();
+                let mut bump = STACK.with(|stack| stack.borrow_mut().pop()).unwrap_or_default();
                 black_box(bump.alloc(i));
                 bump.reset();
                 STACK.with(|stack| stack.borrow_mut().push(bump));
@@ -71,17 +69,10 @@ fn at(threads: usize) -> Vec<Contender> {
             threads,
             Mutex::new(Vec::<Bump>::new()),
             |stack, i| {
-                let mut bump = stack
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .pop()
-                    .unwrap_or_default();
+                let mut bump = stack.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
                 black_box(bump.alloc(i));
                 bump.reset();
-                stack
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(bump);
+                stack.lock().unwrap_or_else(PoisonError::into_inner).push(bump);
             },
             |_| (),
         ),
@@ -94,14 +85,7 @@ fn at(threads: usize) -> Vec<Contender> {
             |_| ()
         ),
         // These two rewind the whole pool at once, not the arena that comes back: less work than the rest do.
-        pinned!(
-            "bumpalo-herd, not rewound",
-            Peer,
-            threads,
-            Herd::new(),
-            |herd, i| herd.get().alloc(i),
-            Herd::reset
-        ),
+        pinned!("bumpalo-herd, not rewound", Peer, threads, Herd::new(), |herd, i| herd.get().alloc(i), Herd::reset),
         pinned!(
             "bump-scope BumpPool, not rewound",
             Peer,
@@ -110,13 +94,6 @@ fn at(threads: usize) -> Vec<Contender> {
             |pool, i| pool.get().alloc(i),
             <bump_scope::BumpPool>::reset,
         ),
-        pinned!(
-            "new Bump each time",
-            Peer,
-            threads,
-            (),
-            |_nothing, i| Bump::new().alloc(i),
-            |()| ()
-        ),
+        pinned!("new Bump each time", Peer, threads, (), |_nothing, i| Bump::new().alloc(i), |()| ()),
     ]
 }

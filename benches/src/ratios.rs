@@ -83,9 +83,7 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Error> {
             "--list" => list = true,
             "--work" => {
                 let (Some(group), Some(contender)) = (rest.next(), rest.next()) else {
-                    return Err(Error::Argument(
-                        "--work takes a group, a contender and a number".to_owned(),
-                    ));
+                    return Err(Error::Argument("--work takes a group, a contender and a number".to_owned()));
                 };
                 return work(group, contender, number(rest.next(), "--work")?);
             }
@@ -95,13 +93,10 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Error> {
             word => words.push(word),
         }
     }
-    let groups: Vec<_> = all()
-        .filter(|(name, _)| words.is_empty() || words.iter().any(|word| name.contains(word)))
-        .collect();
+    let groups: Vec<_> =
+        all().filter(|(name, _)| words.is_empty() || words.iter().any(|word| name.contains(word))).collect();
     if groups.is_empty() {
-        return Err(Error::Argument(format!(
-            "no group is called like {words:?}"
-        )));
+        return Err(Error::Argument(format!("no group is called like {words:?}")));
     }
     contest::pin(0);
     for (_, make) in groups {
@@ -123,26 +118,18 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Error> {
 }
 
 fn all() -> impl Iterator<Item = Named> {
-    [bump::GROUPS, shared::GROUPS, pool::GROUPS, request::GROUPS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [bump::GROUPS, shared::GROUPS, pool::GROUPS, request::GROUPS].into_iter().flatten().copied()
 }
 
 fn number<N: std::str::FromStr>(argument: Option<&String>, of: &str) -> Result<N, Error> {
-    argument
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| Error::Argument(format!("{of} takes a number")))
+    argument.and_then(|text| text.parse().ok()).ok_or_else(|| Error::Argument(format!("{of} takes a number")))
 }
 
 fn work(group: &str, contender: &str, iterations: u64) -> Result<(), Error> {
     let make = all().find_map(|(name, make)| (name == group).then_some(make));
-    let mut contenders =
-        make.ok_or_else(|| Error::Argument(format!("no group {group:?}")))?().contenders;
+    let mut contenders = make.ok_or_else(|| Error::Argument(format!("no group {group:?}")))?().contenders;
     let found = contenders.iter_mut().find(|one| one.label() == contender);
-    found
-        .ok_or_else(|| Error::Argument(format!("no contender {contender:?} in {group}")))?
-        .run(iterations);
+    found.ok_or_else(|| Error::Argument(format!("no contender {contender:?} in {group}")))?.run(iterations);
     Ok(())
 }
 
@@ -171,20 +158,11 @@ impl<'a> Table<'a> {
 
     /// Within each round, the time of `index` over that of `base`: median, and the middle 80 %.
     fn ratio(&self, index: usize, base: usize) -> Spread {
-        Spread::of(
-            self.times[index]
-                .iter()
-                .zip(&self.times[base])
-                .map(|(time, base)| time / base)
-                .collect(),
-        )
+        Spread::of(self.times[index].iter().zip(&self.times[base]).map(|(time, base)| time / base).collect())
     }
 
     fn find(&self, name: &str, threads: usize) -> Option<usize> {
-        self.group
-            .contenders
-            .iter()
-            .position(|one| one.name == name && one.threads == threads)
+        self.group.contenders.iter().position(|one| one.name == name && one.threads == threads)
     }
 }
 
@@ -216,28 +194,16 @@ impl Spread {
     fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let at = |percent: usize| values[(values.len() - 1) * percent / 100];
-        Self {
-            least: at(0),
-            low: at(10),
-            median: at(50),
-            high: at(90),
-        }
+        Self { least: at(0), low: at(10), median: at(50), high: at(90) }
     }
 }
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Group {
-            name,
-            note,
-            contenders,
-            ..
-        } = self.group;
+        let Group { name, note, contenders, .. } = self.group;
         writeln!(f, "\n### {name}\n\n{note}.\n")?;
-        let threads: Vec<usize> = [1, 2]
-            .into_iter()
-            .filter(|n| contenders.iter().any(|one| one.threads == *n))
-            .collect();
+        let threads: Vec<usize> =
+            [1, 2].into_iter().filter(|n| contenders.iter().any(|one| one.threads == *n)).collect();
         for threads in &threads {
             if *threads > 1 {
                 writeln!(f, "\n{threads} pinned threads, time per thread:\n")?;
@@ -254,14 +220,9 @@ impl fmt::Display for Table<'_> {
 impl Table<'_> {
     fn rows(&self, f: &mut fmt::Formatter<'_>, threads: usize) -> fmt::Result {
         let contenders = &self.group.contenders;
-        let here: Vec<usize> = (0..contenders.len())
-            .filter(|i| contenders[*i].threads == threads)
-            .collect();
+        let here: Vec<usize> = (0..contenders.len()).filter(|i| contenders[*i].threads == threads).collect();
         let ours = here[0];
-        writeln!(
-            f,
-            "| contender | min ns | median ns | its time / ours | middle 80 % |\n|---|---:|---:|---:|---:|"
-        )?;
+        writeln!(f, "| contender | min ns | median ns | its time / ours | middle 80 % |\n|---|---:|---:|---:|---:|")?;
         for &index in &here {
             let time = Spread::of(self.times[index].clone());
             let ratio = self.ratio(index, ours);
@@ -272,23 +233,13 @@ impl Table<'_> {
                 Role::Limit => " (limit)",
                 Role::Control => " (shares nothing)",
             };
-            let Spread {
-                low,
-                high,
-                median: times,
-                ..
-            } = ratio;
-            writeln!(
-                f,
-                "| {name}{kind} | {least:.2} | {median:.2} | {times:.2} | {low:.2} to {high:.2} |"
-            )?;
+            let Spread { low, high, median: times, .. } = ratio;
+            writeln!(f, "| {name}{kind} | {least:.2} | {median:.2} | {times:.2} | {low:.2} to {high:.2} |")?;
         }
         let median = |index: &usize| Spread::of(self.times[*index].clone()).median;
         let peers = here.iter().filter(|i| contenders[**i].role == Role::Peer);
         if let Some(&best) = peers.min_by(|a, b| median(a).total_cmp(&median(b))) {
-            let Spread {
-                low, median, high, ..
-            } = self.ratio(ours, best);
+            let Spread { low, median, high, .. } = self.ratio(ours, best);
             writeln!(
                 f,
                 "\n{} takes {median:.2} times ({low:.2} to {high:.2}) the time of the best peer, {}.",
@@ -302,10 +253,8 @@ impl Table<'_> {
     fn scaling(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let contenders = &self.group.contenders;
         let pair = |name| Some((self.find(name, 1)?, self.find(name, 2)?));
-        let Some((alone, together)) = contenders
-            .iter()
-            .find(|one| one.role == Role::Control)
-            .and_then(|one| pair(one.name))
+        let Some((alone, together)) =
+            contenders.iter().find(|one| one.role == Role::Control).and_then(|one| pair(one.name))
         else {
             return Ok(());
         };
@@ -315,11 +264,7 @@ impl Table<'_> {
             "\nTwo threads over one, divided by the same for \"{}\" ({:.2}):\n\n| contender | time per thread | middle 80 % |\n|---|---:|---:|",
             contenders[alone].name, control.median
         )?;
-        for (index, contender) in contenders
-            .iter()
-            .enumerate()
-            .filter(|(_, one)| one.threads == 1)
-        {
+        for (index, contender) in contenders.iter().enumerate().filter(|(_, one)| one.threads == 1) {
             let Some(other) = self.find(contender.name, 2) else {
                 continue;
             };
@@ -327,14 +272,8 @@ impl Table<'_> {
                 let of = |row: usize| self.times[row][round];
                 (of(other) / of(index)) / (of(together) / of(alone))
             });
-            let Spread {
-                low, median, high, ..
-            } = Spread::of(rounds.collect());
-            writeln!(
-                f,
-                "| {} | {median:.2} | {low:.2} to {high:.2} |",
-                contender.name
-            )?;
+            let Spread { low, median, high, .. } = Spread::of(rounds.collect());
+            writeln!(f, "| {} | {median:.2} | {low:.2} to {high:.2} |", contender.name)?;
         }
         Ok(())
     }
@@ -343,26 +282,12 @@ impl Table<'_> {
 /// Instructions per operation, by callgrind, for the contenders that run on one thread in this group.
 fn count_instructions(group: &Group, out: &mut impl Write) -> Result<(), Error> {
     if group.contenders.iter().any(|one| one.threads > 1) {
-        writeln!(
-            out,
-            "\n### {}\n\nleft out: callgrind runs threads one after another",
-            group.name
-        )?;
+        writeln!(out, "\n### {}\n\nleft out: callgrind runs threads one after another", group.name)?;
         return Ok(());
     }
-    writeln!(
-        out,
-        "\n### {}\n\n| contender | instructions per operation |\n|---|---:|",
-        group.name
-    )?;
+    writeln!(out, "\n### {}\n\n| contender | instructions per operation |\n|---|---:|", group.name)?;
     for contender in &group.contenders {
-        let counted = COUNTED
-            / group.elements
-            / if group.name.starts_with("request") {
-                1000
-            } else {
-                1
-            };
+        let counted = COUNTED / group.elements / if group.name.starts_with("request") { 1000 } else { 1 };
         let counted = counted.max(10);
         let once = callgrind(group.name, &contender.label(), counted)?;
         let twice = callgrind(group.name, &contender.label(), 2 * counted)?;
@@ -382,9 +307,7 @@ fn callgrind(group: &str, contender: &str, iterations: u64) -> Result<u64, Error
         .args(["--work", group, contender, &iterations.to_string()])
         .output()?;
     let report = String::from_utf8_lossy(&output.stderr);
-    let count = report
-        .lines()
-        .find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    let count = report.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
     count.ok_or_else(|| Error::Callgrind(report.into_owned()))
 }
 
@@ -409,16 +332,8 @@ mod tests {
 
     #[test]
     fn a_spread_is_ordered_and_takes_the_median() {
-        let Spread {
-            least,
-            low,
-            median,
-            high,
-        } = Spread::of((1_u8..=101).rev().map(f64::from).collect());
-        assert_eq!(
-            [least, low, median, high].map(f64::to_bits),
-            [1.0, 11.0, 51.0, 91.0].map(f64::to_bits)
-        );
+        let Spread { least, low, median, high } = Spread::of((1_u8..=101).rev().map(f64::from).collect());
+        assert_eq!([least, low, median, high].map(f64::to_bits), [1.0, 11.0, 51.0, 91.0].map(f64::to_bits));
     }
 
     #[test]
@@ -431,39 +346,14 @@ mod tests {
             fixed("control", Role::Control, 2),
             fixed("peer", Role::Peer, 2),
         ];
-        let group = Group {
-            name: "test",
-            note: "a test",
-            elements: 1,
-            contenders,
-        };
+        let group = Group { name: "test", note: "a test", elements: 1, contenders };
         // The machine is twice as slow in the second round; the control loses 1.5x to the second thread.
-        let times = [1.0, 1.0, 3.0, 1.5, 1.5, 9.0]
-            .iter()
-            .map(|time| vec![*time, 2.0 * time])
-            .collect();
-        let printed = Table {
-            group: &group,
-            times,
-        }
-        .to_string();
-        assert!(
-            printed.contains("| peer | 3.00 | 3.00 | 3.00 | 3.00 to 3.00 |"),
-            "{printed}"
-        );
-        assert!(
-            printed
-                .contains("ours takes 0.33 times (0.33 to 0.33) the time of the best peer, peer."),
-            "{printed}"
-        );
-        assert!(
-            printed.contains("| ours | 1.00 | 1.00 to 1.00 |"),
-            "{printed}"
-        );
-        assert!(
-            printed.contains("| peer | 2.00 | 2.00 to 2.00 |"),
-            "{printed}"
-        );
+        let times = [1.0, 1.0, 3.0, 1.5, 1.5, 9.0].iter().map(|time| vec![*time, 2.0 * time]).collect();
+        let printed = Table { group: &group, times }.to_string();
+        assert!(printed.contains("| peer | 3.00 | 3.00 | 3.00 | 3.00 to 3.00 |"), "{printed}");
+        assert!(printed.contains("ours takes 0.33 times (0.33 to 0.33) the time of the best peer, peer."), "{printed}");
+        assert!(printed.contains("| ours | 1.00 | 1.00 to 1.00 |"), "{printed}");
+        assert!(printed.contains("| peer | 2.00 | 2.00 to 2.00 |"), "{printed}");
     }
 
     #[test]
@@ -475,10 +365,7 @@ mod tests {
         assert_eq!(told(&["--rounds", "many"]), "--rounds takes a number");
         assert_eq!(told(&["--fast"]), "unknown option --fast");
         assert_eq!(told(&["nothing"]), "no group is called like [\"nothing\"]");
-        assert_eq!(
-            told(&["--work", "bump/u64", "none", "1"]),
-            "no contender \"none\" in bump/u64"
-        );
+        assert_eq!(told(&["--work", "bump/u64", "none", "1"]), "no contender \"none\" in bump/u64");
     }
 
     #[test]

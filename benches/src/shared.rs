@@ -44,15 +44,7 @@ fn at(threads: usize) -> Vec<Contender> {
         |arena, i| arena.alloc(i),
         SharedArena::reset,
     );
-    [
-        vec![ours],
-        controls(threads),
-        peers(threads),
-        limits(threads),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [vec![ours], controls(threads), peers(threads), limits(threads)].into_iter().flatten().collect()
 }
 
 /// Two places, so far apart that they share no cache line and no prefetched pair of them.
@@ -69,10 +61,7 @@ fn controls(threads: usize) -> Vec<Contender> {
             BATCH,
             [(); 2].map(|()| Apart(Mutex::new(Bump::with_capacity(THREAD_BYTES)))),
             |bumps, thread, n| {
-                let mut bump = bumps[thread]
-                    .0
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut bump = bumps[thread].0.lock().unwrap_or_else(PoisonError::into_inner);
                 for i in 0..n {
                     black_box(bump.alloc(i));
                 }
@@ -85,16 +74,9 @@ fn controls(threads: usize) -> Vec<Contender> {
             Role::Control,
             threads,
             BATCH,
-            [(); 2].map(|()| {
-                Apart(Mutex::new(
-                    ArenaOptions::new().first_chunk_bytes(THREAD_BYTES).arena(),
-                ))
-            }),
+            [(); 2].map(|()| Apart(Mutex::new(ArenaOptions::new().first_chunk_bytes(THREAD_BYTES).arena()))),
             |arenas, thread, n| {
-                let mut arena = arenas[thread]
-                    .0
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut arena = arenas[thread].0.lock().unwrap_or_else(PoisonError::into_inner);
                 for i in 0..n {
                     black_box(arena.alloc(i));
                 }
@@ -116,37 +98,20 @@ fn controls(threads: usize) -> Vec<Contender> {
             },
             Herd::reset,
         ),
-        pinned!(
-            "Box, freed at once",
-            Control,
-            threads,
-            (),
-            |_nothing, i| Box::new(i),
-            |()| ()
-        ),
+        pinned!("Box, freed at once", Control, threads, (), |_nothing, i| Box::new(i), |()| ()),
     ]
 }
 
 fn peers(threads: usize) -> Vec<Contender> {
     vec![
-        pinned!(
-            "bumpalo-herd, get each time",
-            Peer,
-            threads,
-            Herd::new(),
-            |herd, i| herd.get().alloc(i),
-            Herd::reset
-        ),
+        pinned!("bumpalo-herd, get each time", Peer, threads, Herd::new(), |herd, i| herd.get().alloc(i), Herd::reset),
         pinned!(
             "Mutex<Bump>",
             Peer,
             threads,
             Mutex::new(Bump::with_capacity(ALL_BYTES)),
             |bump, i| bump.lock().unwrap_or_else(PoisonError::into_inner).alloc(i),
-            |bump| bump
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner)
-                .reset(),
+            |bump| bump.get_mut().unwrap_or_else(PoisonError::into_inner).reset(),
         ),
         pinned!(
             "SyncBlinkAlloc",
@@ -169,14 +134,10 @@ fn limits(threads: usize) -> Vec<Contender> {
             |sharded, i| sharded.alloc(i),
             ShardedBump::reset,
         ),
-        pinned!(
-            "atomic fetch_add",
-            Limit,
-            threads,
-            AtomicBump::new(),
-            |bump, i| bump.alloc(i),
-            |bump| *bump.next.get_mut() = 0
-        ),
+        pinned!("atomic fetch_add", Limit, threads, AtomicBump::new(), |bump, i| bump.alloc(i), |bump| *bump
+            .next
+            .get_mut() =
+            0),
     ]
 }
 
@@ -191,9 +152,7 @@ impl AtomicBump {
     fn new() -> Self {
         Self {
             next: AtomicUsize::new(0),
-            places: (0..ALL_BYTES / size_of::<u64>())
-                .map(|_| AtomicU64::new(0))
-                .collect(),
+            places: (0..ALL_BYTES / size_of::<u64>()).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 

@@ -17,12 +17,7 @@ struct InScope<'a> {
 impl Proposal for InScope<'_> {
     fn render(&self) -> Rendered {
         let pairs = self.metadata.iter().map(|(key, value)| (*key, *value));
-        Rendered::new(
-            self.id,
-            [self.vm, self.tenant, self.reason],
-            pairs,
-            &self.scores,
-        )
+        Rendered::new(self.id, [self.vm, self.tenant, self.reason], pairs, &self.scores)
     }
 }
 
@@ -36,10 +31,7 @@ fn build(bump: &Bump, input: &Input, look: &mut impl Look) {
     for proposal in &input.proposals {
         let mut metadata = HashMap::new_in(bump);
         for (key, value) in &proposal.metadata {
-            metadata.insert(
-                bump.alloc_str(key).into_ref(),
-                bump.alloc_str(value).into_ref(),
-            );
+            metadata.insert(bump.alloc_str(key).into_ref(), bump.alloc_str(value).into_ref());
         }
         let mut scores = BumpVec::new_in(bump);
         for score in &proposal.scores {
@@ -51,9 +43,7 @@ fn build(bump: &Bump, input: &Input, look: &mut impl Look) {
             tenant: bump.alloc_str(&proposal.tenant).into_ref(),
             metadata,
             scores,
-            reason:
-                bump_format!(in bump, "{} on node {}: most available", proposal.vm, proposal.node)
-                    .into_str(),
+            reason: bump_format!(in bump, "{} on node {}: most available", proposal.vm, proposal.node).into_str(),
         });
     }
     look.look(&batch);

@@ -18,12 +18,7 @@ struct InBump<'a> {
 impl Proposal for InBump<'_> {
     fn render(&self) -> Rendered {
         let pairs = self.metadata.iter().map(|(key, value)| (*key, *value));
-        Rendered::new(
-            self.id,
-            [self.vm, self.tenant, self.reason],
-            pairs,
-            &self.scores,
-        )
+        Rendered::new(self.id, [self.vm, self.tenant, self.reason], pairs, &self.scores)
     }
 }
 

@@ -39,12 +39,7 @@ impl<S: BuildHasher + Default> Pairs for hashbrown::HashMap<String, String, S> {
 
 impl<M: Pairs> Proposal for Owned<M> {
     fn render(&self) -> Rendered {
-        Rendered::new(
-            self.id,
-            [&self.vm, &self.tenant, &self.reason],
-            self.metadata.each(),
-            &self.scores,
-        )
+        Rendered::new(self.id, [&self.vm, &self.tenant, &self.reason], self.metadata.each(), &self.scores)
     }
 }
 

@@ -74,9 +74,7 @@ impl Input {
         let mut one = || {
             let proposals = (0..PROPOSALS)
                 .map(|_| {
-                    let keys: Vec<&str> = (0..random.below(13))
-                        .map(|_| KEYS[random.below(KEYS.len())])
-                        .collect();
+                    let keys: Vec<&str> = (0..random.below(13)).map(|_| KEYS[random.below(KEYS.len())]).collect();
                     let scores = random.below(41);
                     random.proposal(&keys, scores)
                 })
@@ -111,22 +109,9 @@ impl Random {
             id,
             vm: format!("vm-{:013x}", self.next() >> 12),
             tenant: format!("tenant-{:09x}", self.next() >> 28),
-            metadata: keys
-                .iter()
-                .map(|key| {
-                    (
-                        (*key).to_owned(),
-                        format!("value-{:06x}", self.next() >> 40),
-                    )
-                })
-                .collect(),
+            metadata: keys.iter().map(|key| ((*key).to_owned(), format!("value-{:06x}", self.next() >> 40))).collect(),
             scores: (0..scores)
-                .map(|_| {
-                    (
-                        self.next() % 10_000,
-                        f64::from(u32::try_from(self.next() >> 32).expect("32 bits")) / 1e9,
-                    )
-                })
+                .map(|_| (self.next() % 10_000, f64::from(u32::try_from(self.next() >> 32).expect("32 bits")) / 1e9))
                 .collect(),
             node: u32::try_from(1000 + self.below(9000)).expect("four digits"),
         }

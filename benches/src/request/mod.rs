@@ -24,12 +24,8 @@ use crate::limits::Region;
 
 /// The groups, by name.
 pub const GROUPS: &[Named] = &[
-    ("request/reference", || {
-        group("request/reference", &[Input::reference()])
-    }),
-    ("request/random", || {
-        group("request/random", &Input::random(64, 42))
-    }),
+    ("request/reference", || group("request/reference", &[Input::reference()])),
+    ("request/random", || group("request/random", &Input::random(64, 42))),
 ];
 
 /// A built proposal of whichever kind, as the check sees it.
@@ -70,9 +66,7 @@ impl Rendered {
         metadata: impl Iterator<Item = (&'a str, &'a str)>,
         scores: &[(u64, f64)],
     ) -> Self {
-        let pairs: Vec<_> = metadata
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
+        let pairs: Vec<_> = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let metadata: BTreeMap<_, _> = pairs.iter().cloned().collect();
         assert_eq!(metadata.len(), pairs.len(), "a key stands twice in one map");
         Self {
@@ -80,10 +74,7 @@ impl Rendered {
             vm: vm.to_owned(),
             tenant: tenant.to_owned(),
             metadata,
-            scores: scores
-                .iter()
-                .map(|(node, score)| (*node, score.to_bits()))
-                .collect(),
+            scores: scores.iter().map(|(node, score)| (*node, score.to_bits())).collect(),
             reason: reason.to_owned(),
         }
     }
@@ -107,11 +98,7 @@ pub fn oracle(input: &Input) -> Vec<Rendered> {
         vm: proposal.vm.clone(),
         tenant: proposal.tenant.clone(),
         metadata: proposal.metadata.iter().cloned().collect(),
-        scores: proposal
-            .scores
-            .iter()
-            .map(|(node, score)| (*node, score.to_bits()))
-            .collect(),
+        scores: proposal.scores.iter().map(|(node, score)| (*node, score.to_bits())).collect(),
         reason: format!("{} on node {}: most available", proposal.vm, proposal.node),
     };
     input.proposals.iter().map(render).collect()
@@ -139,29 +126,11 @@ macro_rules! server {
 fn group(name: &'static str, inputs: &[Input]) -> Group {
     let inputs: &Rc<[Input]> = &inputs.into();
     let contenders = vec![
-        server!(
-            "blixard Arena + hashbrown",
-            Ours,
-            inputs,
-            blixard_arena::ArenaPool::new(),
-            ours::serve
-        ),
-        server!(
-            "blixard SharedArena + hashbrown",
-            Ours,
-            inputs,
-            ours::Shared::default(),
-            ours::serve_shared
-        ),
+        server!("blixard Arena + hashbrown", Ours, inputs, blixard_arena::ArenaPool::new(), ours::serve),
+        server!("blixard SharedArena + hashbrown", Ours, inputs, ours::Shared::default(), ours::serve_shared),
         server!("heap, std HashMap", Peer, inputs, (), heap::serve_std),
         server!("heap, hashbrown", Peer, inputs, (), heap::serve_hashbrown),
-        server!(
-            "bumpalo + hashbrown",
-            Peer,
-            inputs,
-            ::bumpalo::Bump::with_capacity(CHUNK_BYTES),
-            bumpalo::serve
-        ),
+        server!("bumpalo + hashbrown", Peer, inputs, ::bumpalo::Bump::with_capacity(CHUNK_BYTES), bumpalo::serve),
         server!(
             "bump-scope + hashbrown",
             Peer,
@@ -173,25 +142,11 @@ fn group(name: &'static str, inputs: &[Input]) -> Group {
             "multitude",
             Peer,
             inputs,
-            ::multitude::Arena::builder()
-                .with_capacity(CHUNK_BYTES)
-                .build(),
+            ::multitude::Arena::builder().with_capacity(CHUNK_BYTES).build(),
             multitude::serve
         ),
-        server!(
-            "hand-tuned, same semantics",
-            Limit,
-            inputs,
-            Region::new(CHUNK_BYTES),
-            tuned::serve
-        ),
-        server!(
-            "hand-tuned, digits by hand",
-            Limit,
-            inputs,
-            Region::new(CHUNK_BYTES),
-            tuned::serve_by_hand
-        ),
+        server!("hand-tuned, same semantics", Limit, inputs, Region::new(CHUNK_BYTES), tuned::serve),
+        server!("hand-tuned, digits by hand", Limit, inputs, Region::new(CHUNK_BYTES), tuned::serve_by_hand),
     ];
     Group {
         name,
@@ -220,14 +175,7 @@ mod tests {
         let proposals = oracle(&Input::reference());
         assert_eq!(proposals.len(), 16);
         for proposal in proposals {
-            assert_eq!(
-                (
-                    proposal.vm.len(),
-                    proposal.tenant.len(),
-                    proposal.reason.len()
-                ),
-                (16, 16, 45)
-            );
+            assert_eq!((proposal.vm.len(), proposal.tenant.len(), proposal.reason.len()), (16, 16, 45));
             assert_eq!((proposal.metadata.len(), proposal.scores.len()), (4, 8));
         }
     }
@@ -242,19 +190,8 @@ mod tests {
         ] {
             assert_eq!((of.iter().min(), of.iter().max()), (Some(&0), Some(&most)));
         }
-        let built: usize = inputs
-            .iter()
-            .flat_map(oracle)
-            .map(|p| p.metadata.len())
-            .sum();
-        assert!(
-            built < proposals().map(|p| p.metadata.len()).sum(),
-            "no key came twice"
-        );
-        assert_eq!(
-            oracle(&inputs[7]),
-            oracle(&Input::random(64, 42)[7]),
-            "the seed decides"
-        );
+        let built: usize = inputs.iter().flat_map(oracle).map(|p| p.metadata.len()).sum();
+        assert!(built < proposals().map(|p| p.metadata.len()).sum(), "no key came twice");
+        assert_eq!(oracle(&inputs[7]), oracle(&Input::random(64, 42)[7]), "the seed decides");
     }
 }

@@ -17,12 +17,7 @@ struct InArena<'a> {
 impl Proposal for InArena<'_> {
     fn render(&self) -> Rendered {
         let pairs = self.metadata.iter().map(|(key, value)| (*key, *value));
-        Rendered::new(
-            self.id,
-            [self.vm, self.tenant, self.reason],
-            pairs,
-            &self.scores,
-        )
+        Rendered::new(self.id, [self.vm, self.tenant, self.reason], pairs, &self.scores)
     }
 }
 
@@ -36,10 +31,7 @@ fn build(arena: &Arena, input: &Input, look: &mut impl Look) {
     for proposal in &input.proposals {
         let mut metadata = arena.alloc_hash_map();
         for (key, value) in &proposal.metadata {
-            metadata.insert(
-                &*Alloc::leak(arena.alloc_str(key)),
-                &*Alloc::leak(arena.alloc_str(value)),
-            );
+            metadata.insert(&*Alloc::leak(arena.alloc_str(key)), &*Alloc::leak(arena.alloc_str(value)));
         }
         let mut scores = arena.alloc_vec();
         for score in &proposal.scores {

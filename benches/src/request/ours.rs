@@ -19,12 +19,7 @@ struct InArena<'a, A: Allocator> {
 impl<A: Allocator> Proposal for InArena<'_, A> {
     fn render(&self) -> Rendered {
         let pairs = self.metadata.iter().map(|(key, value)| (*key, *value));
-        Rendered::new(
-            self.id,
-            [self.vm, self.tenant, self.reason],
-            pairs,
-            &self.scores,
-        )
+        Rendered::new(self.id, [self.vm, self.tenant, self.reason], pairs, &self.scores)
     }
 }
 
@@ -47,10 +42,7 @@ macro_rules! build {
                 tenant: $arena.alloc_str(&proposal.tenant),
                 metadata,
                 scores,
-                reason: $arena.format(format_args!(
-                    "{} on node {}: most available",
-                    proposal.vm, proposal.node
-                )),
+                reason: $arena.format(format_args!("{} on node {}: most available", proposal.vm, proposal.node)),
             });
         }
         $look.look(&batch);

@@ -27,12 +27,7 @@ struct Tuned<'a> {
 impl Proposal for Tuned<'_> {
     fn render(&self) -> Rendered {
         let pairs = self.metadata.iter().copied();
-        Rendered::new(
-            self.id,
-            [self.vm, self.tenant, self.reason],
-            pairs,
-            self.scores,
-        )
+        Rendered::new(self.id, [self.vm, self.tenant, self.reason], pairs, self.scores)
     }
 }
 
@@ -55,14 +50,9 @@ fn build<'a>(
 ) {
     let mut batch = RegionVec::with_capacity_in(input.proposals.len(), region);
     for proposal in &input.proposals {
-        let mut metadata: RegionVec<'_, (&str, &str)> =
-            RegionVec::with_capacity_in(PAIRS_USUAL, region);
+        let mut metadata: RegionVec<'_, (&str, &str)> = RegionVec::with_capacity_in(PAIRS_USUAL, region);
         for (key, value) in &proposal.metadata {
-            match metadata
-                .as_mut_slice()
-                .iter_mut()
-                .find(|(known, _)| known == key)
-            {
+            match metadata.as_mut_slice().iter_mut().find(|(known, _)| known == key) {
                 Some((_, old)) => *old = region.alloc_str(value),
                 None => metadata.push((region.alloc_str(key), region.alloc_str(value))),
             }
@@ -86,12 +76,7 @@ fn build<'a>(
 #[inline]
 fn formatted<'a>(region: &'a Region, proposal: &ProposalInput) -> &'a str {
     let mut text = RegionText::with_capacity_in(REASON_BYTES_USUAL, region);
-    write!(
-        text,
-        "{} on node {}: most available",
-        proposal.vm, proposal.node
-    )
-    .expect("a RegionText takes any text");
+    write!(text, "{} on node {}: most available", proposal.vm, proposal.node).expect("a RegionText takes any text");
     text.into_str()
 }
 
