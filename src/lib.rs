@@ -1,5 +1,4 @@
 //! Request-scoped memory for Rust services: an arena per request, recycled, budgeted and measured.
-#![doc(test(attr(deny(warnings))))]
 
 pub mod arena;
 mod recycle;

@@ -13,7 +13,7 @@ pub(crate) const FOOTER_BYTES: usize = 48;
 /// Chunk and footer and the usual header of an allocator together fill a power of two, or whole pages.
 const OVERHEAD_BYTES: usize = FOOTER_BYTES + 16;
 const PAGE_BYTES: usize = 4096;
-/// The least that a growing region asks for.
+/// The smallest chunk.
 pub(crate) const CHUNK_BYTES_MIN: usize = 512 - OVERHEAD_BYTES;
 /// Beyond this a region grows by steps of this size (or of the value that needs more), not by doubling.
 const GROWTH_BYTES_MAX: usize = 1 << 20;
@@ -25,6 +25,7 @@ pub(crate) const fn rounded_up(bytes: usize) -> Option<usize> {
     if bytes > isize::MAX as usize - 2 * PAGE_BYTES {
         return None;
     }
+    let bytes = if bytes < CHUNK_BYTES_MIN { CHUNK_BYTES_MIN } else { bytes };
     let unit = if bytes < PAGE_BYTES { (bytes + OVERHEAD_BYTES).next_power_of_two() } else { PAGE_BYTES };
     Some((bytes + OVERHEAD_BYTES).next_multiple_of(unit) - OVERHEAD_BYTES)
 }
@@ -38,7 +39,7 @@ pub(crate) const fn rounded_down(bytes: usize) -> usize {
         // Below two pages only powers of two occur: a chunk of one page is the largest of the small ones.
         1 << with_overhead.ilog2()
     };
-    if whole < 2 * OVERHEAD_BYTES { 0 } else { whole - OVERHEAD_BYTES }
+    if whole < CHUNK_BYTES_MIN + OVERHEAD_BYTES { 0 } else { whole - OVERHEAD_BYTES }
 }
 
 /// What a region that holds `held` bytes in chunks would like to add for a value of `layout`.
@@ -103,7 +104,7 @@ mod tests {
             if down > 0 {
                 assert_eq!(rounded_up(down), Some(down), "asked {bytes}");
             } else {
-                assert!(bytes < OVERHEAD_BYTES, "{bytes} has a chunk");
+                assert!(bytes < CHUNK_BYTES_MIN, "{bytes} has a chunk");
             }
         }
     }

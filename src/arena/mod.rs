@@ -66,5 +66,5 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-values::arena_methods!(Arena, "let arena = blixard_arena::Arena::new();");
-values::arena_methods!(SharedArena, "let arena = blixard_arena::SharedArena::new();");
+values::arena_methods!(Arena, "let arena = blixard_arena::Arena::new();", "arena");
+values::arena_methods!(SharedArena, "let arena = blixard_arena::SharedArena::new();", "shared");

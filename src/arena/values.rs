@@ -243,7 +243,7 @@ pub(super) fn format<'a, L: Local, E: Refusal>(arena: &'a L, text: fmt::Argument
 
 /// The public face of this file, stamped onto `Arena` and `SharedArena`.
 macro_rules! arena_methods {
-    ($type:ident, $new:literal) => {
+    ($type:ident, $new:literal, $make:literal) => {
         /// Building values. Each call has a `try_` twin that returns [`BudgetExceeded`] and leaves the arena as it was;
         /// the call itself panics with that value. No heap call while the present chunk has room, one when a new chunk
         /// is needed.
@@ -606,7 +606,7 @@ macro_rules! arena_methods {
             /// ```
             /// use allocator_api2::vec::Vec;
             /// # use blixard_arena::*;
-            #[doc = concat!("let arena = ArenaOptions::new().budget_bytes_max(4096).", stringify!($type), "();")]
+            #[doc = concat!("let arena = ArenaOptions::new().budget_bytes_max(4096).", $make, "();")]
             /// let mut scores: Vec<u64, _> = Vec::new_in(arena.fallible());
             /// assert!(scores.try_reserve(10).is_ok());
             /// assert!(scores.try_reserve(10_000).is_err()); // refused, and the Vec is as it was
