@@ -161,6 +161,11 @@ impl<'a> Table<'a> {
         Spread::of(self.times[index].iter().zip(&self.times[base]).map(|(time, base)| time / base).collect())
     }
 
+    /// The time of `index` when nothing disturbed it.
+    fn least(&self, index: usize) -> f64 {
+        self.times[index].iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
     fn find(&self, name: &str, threads: usize) -> Option<usize> {
         self.group.contenders.iter().position(|one| one.name == name && one.threads == threads)
     }
@@ -236,7 +241,7 @@ impl Table<'_> {
             let Spread { low, high, median: times, .. } = ratio;
             writeln!(f, "| {name}{kind} | {least:.2} | {median:.2} | {times:.2} | {low:.2} to {high:.2} |")?;
         }
-        writeln!(f, "\n| ours | over | times | middle 80 % |\n|---|---|---:|---:|")?;
+        writeln!(f, "\n| ours | over | times | middle 80 % | of the minima |\n|---|---|---:|---:|---:|")?;
         let median = |index: &&usize| Spread::of(self.times[**index].clone()).median;
         let best = here.iter().filter(|i| contenders[**i].role == Role::Peer);
         let best = best.min_by(|a, b| median(a).total_cmp(&median(b)));
@@ -246,8 +251,9 @@ impl Table<'_> {
             for (what, other) in others {
                 let Some(&other) = other else { continue };
                 let Spread { low, median, high, .. } = self.ratio(ours, other);
+                let minima = self.least(ours) / self.least(other);
                 let (ours, other) = (contenders[ours].name, contenders[other].name);
-                writeln!(f, "| {ours} | {what}{other} | {median:.2} | {low:.2} to {high:.2} |")?;
+                writeln!(f, "| {ours} | {what}{other} | {median:.2} | {low:.2} to {high:.2} | {minima:.2} |")?;
             }
         }
         Ok(())
@@ -265,7 +271,7 @@ impl Table<'_> {
         let control = self.ratio(together, alone);
         writeln!(
             f,
-            "\nTwo threads over one, divided by the same for \"{}\" ({:.2}):\n\n| contender | time per thread | middle 80 % |\n|---|---:|---:|",
+            "\nTwo threads over one, divided by the same for \"{}\" ({:.2}):\n\n| contender | time per thread | middle 80 % | of the minima |\n|---|---:|---:|---:|",
             contenders[alone].name, control.median
         )?;
         for (index, contender) in contenders.iter().enumerate().filter(|(_, one)| one.threads == 1) {
@@ -277,7 +283,8 @@ impl Table<'_> {
                 (of(other) / of(index)) / (of(together) / of(alone))
             });
             let Spread { low, median, high, .. } = Spread::of(rounds.collect());
-            writeln!(f, "| {} | {median:.2} | {low:.2} to {high:.2} |", contender.name)?;
+            let minima = self.least(other) / self.least(index) / (self.least(together) / self.least(alone));
+            writeln!(f, "| {} | {median:.2} | {low:.2} to {high:.2} | {minima:.2} |", contender.name)?;
         }
         Ok(())
     }
@@ -352,9 +359,9 @@ mod tests {
         let times = [1.0, 1.0, 3.0, 1.5, 1.5, 9.0].iter().map(|time| vec![*time, 2.0 * time]).collect();
         let printed = Table { group: &group, times }.to_string();
         assert!(printed.contains("| peer | 3.00 | 3.00 | 3.00 | 3.00 to 3.00 |"), "{printed}");
-        assert!(printed.contains("| ours | the best peer, peer | 0.33 | 0.33 to 0.33 |"), "{printed}");
-        assert!(printed.contains("| ours | 1.00 | 1.00 to 1.00 |"), "{printed}");
-        assert!(printed.contains("| peer | 2.00 | 2.00 to 2.00 |"), "{printed}");
+        assert!(printed.contains("| ours | the best peer, peer | 0.33 | 0.33 to 0.33 | 0.33 |"), "{printed}");
+        assert!(printed.contains("| ours | 1.00 | 1.00 to 1.00 | 1.00 |"), "{printed}");
+        assert!(printed.contains("| peer | 2.00 | 2.00 to 2.00 | 2.00 |"), "{printed}");
     }
 
     #[test]
