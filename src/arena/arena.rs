@@ -290,14 +290,23 @@ impl Arena {
     /// `replacement` says, from the bytes used, how large the one chunk should be that takes the place of all.
     #[inline(always)]
     pub(super) fn rewind(&mut self, keep_max: usize, replacement: impl FnOnce(usize) -> usize) {
-        if let Some(byte) = self.on_reset.byte() {
-            self.region.overwrite(byte);
+        if self.on_reset != Reset::Keep {
+            self.overwrite();
         }
         if self.region.is_single() && self.region.capacity() <= keep_max && self.spare.get_mut().is_none() {
             self.region.reset(&self.ledger);
         } else {
             let used = self.region.used();
             self.rewind_slow(keep_max, used, replacement(used));
+        }
+    }
+
+    /// Overwrites what was used, if that is asked for.
+    #[cold]
+    #[inline(never)]
+    fn overwrite(&mut self) {
+        if let Some(byte) = self.on_reset.byte() {
+            self.region.overwrite(byte);
         }
     }
 

@@ -63,27 +63,28 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Sizes 0 to 7 have a bucket each; then four for each power of two up to 2^40, the last one open.
-    pub(crate) const BUCKETS: usize = 8 + 4 * 37;
+    /// One for 0, four for each power of two up to 2^40, the last one open.
+    pub(crate) const BUCKETS: usize = 2 + 4 * 40;
+    /// What [`Self::bucket`] finds for a size of 1, less one.
+    const BEFORE_ONE: u64 = (1023 << 2) - 1;
 
-    /// The bucket of a size: its power of two and the two bits below the highest.
+    /// The bucket of a size: its power of two and the two bits below the highest, which is how a float begins.
     #[inline(always)]
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "the first two bits are exact")]
     pub(crate) fn bucket(size: usize) -> usize {
-        if size < 8 {
-            return size;
-        }
-        let power = size.ilog2() as usize;
-        let quarter = (size >> (power - 2)) & 3;
-        (8 + 4 * (power - 3) + quarter).min(Self::BUCKETS - 1)
+        // Signed: the conversion is one instruction then; no size exceeds `isize::MAX`.
+        let head = (size.cast_signed() as f64).to_bits() >> 50;
+        (head.saturating_sub(Self::BEFORE_ONE) as usize).min(Self::BUCKETS - 1)
     }
 
     /// The largest size that falls into a bucket.
     fn upper_bound(bucket: usize) -> usize {
-        if bucket < 8 {
-            return bucket;
+        if bucket == 0 {
+            return 0;
         }
-        let (power, quarter) = (3 + (bucket - 8) / 4, (bucket - 8) % 4);
-        ((5 + quarter) << (power - 2)) - 1
+        let (power, quarter) = ((bucket - 1) / 4, (bucket - 1) % 4);
+        // A bucket ends before the first whole number of the next.
+        (((5 + quarter) << power).div_ceil(4)) - 1
     }
 
     pub(crate) fn add(&mut self, bucket: usize, count: u64) {
@@ -156,11 +157,9 @@ mod tests {
             let bucket = Histogram::bucket(size);
             let upper = Histogram::upper_bound(bucket);
             assert!(size <= upper && upper <= size + size / 4, "{size} in {bucket}, up to {upper}");
-            if bucket > 0 {
-                assert!(Histogram::upper_bound(bucket - 1) < size);
-            }
+            assert!(bucket == 0 || Histogram::upper_bound(bucket - 1) < size, "{size} in {bucket}");
         }
-        assert_eq!(Histogram::bucket(usize::MAX), Histogram::BUCKETS - 1);
+        assert_eq!(Histogram::bucket(isize::MAX.unsigned_abs()), Histogram::BUCKETS - 1);
     }
 
     #[test]

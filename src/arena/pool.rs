@@ -289,14 +289,13 @@ impl Deref for PooledArena {
     }
 }
 
-impl Drop for PooledArena {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the guard owns the block, and nothing borrows from it any more.
-        let payload = unsafe { self.block.as_mut() }.arena.cleanups_mut().run_all();
-        // SAFETY: our own block is still out.
-        let payload = unsafe { after_cleanups(payload, self.link) };
-        // SAFETY: as above; only used before the block is counted as returned.
+impl PooledArena {
+    /// # Safety
+    ///
+    /// Called once, from `drop`, after the cleanups.
+    #[inline(always)]
+    unsafe fn give_back(&mut self) {
+        // SAFETY: our own block is still out; the options are only used before it is counted as returned.
         let options = unsafe { &self.link.kind().options };
         // SAFETY: the block came from this pool, goes back once, and nobody uses it any more.
         unsafe {
@@ -305,7 +304,31 @@ impl Drop for PooledArena {
                 settle(block, history, options, Some(used))
             });
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn drop_with_cleanups(&mut self) {
+        // SAFETY: the guard owns the block, and nothing borrows from it any more.
+        let payload = unsafe { self.block.as_mut() }.arena.cleanups_mut().run_all();
+        // SAFETY: our own block is still out.
+        let payload = unsafe { after_cleanups(payload, self.link) };
+        // SAFETY: called from `drop`.
+        unsafe { self.give_back() };
         cleanups::resume(payload);
+    }
+}
+
+impl Drop for PooledArena {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the guard owns the block, and nothing borrows from it any more.
+        if unsafe { self.block.as_mut() }.arena.cleanups_mut().is_empty() {
+            // SAFETY: this is `drop`, and there are no cleanups.
+            unsafe { self.give_back() };
+        } else {
+            self.drop_with_cleanups();
+        }
     }
 }
 

@@ -230,12 +230,12 @@ impl<K: Kind> Link<K> {
         let inner = unsafe { self.0.as_ref() };
         // SAFETY: the caller gives up the item, so this is the only reference to it.
         let item_mut = unsafe { &mut *item.as_ptr() };
-        let Some(slot) = inner.slot() else {
-            let keep = settle(item_mut, None);
+        let slot = inner.slot();
+        let keep = settle(item_mut, slot.map(|slot| &slot.local));
+        let Some(slot) = slot else {
             // SAFETY: as promised by the caller.
             return unsafe { inner.give_back_stray(item, keep) };
         };
-        let keep = settle(item_mut, Some(&slot.local));
         let len = slot.len.load(Ordering::Relaxed);
         let returned = slot.returned.load(Ordering::Relaxed).wrapping_add(1);
         // Acquire: pairs with the Release in `close`; whoever sees `closed` sees `keep` filled.
