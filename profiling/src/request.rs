@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use control_plane::raft::{Lifetime, ProposalId};
-use control_plane::scheduler::{GpuRequest, METADATA_PAIRS_MAX, Qos, Resources, VmSpec};
+use control_plane::scheduler::{GpuRequest, Qos, Resources, VmSpec};
 
 /// One VM's fields, borrowed from a request's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,9 +186,6 @@ impl<'b> Fields<'b> {
             self.field += 1;
             let pair = text.split_once('=').ok_or_else(|| self.error("key=value"))?;
             end += 1;
-            if end - pairs_before > METADATA_PAIRS_MAX {
-                return Err(self.error("at most 256 metadata pairs"));
-            }
             pairs.extend(Some(pair));
         }
         Ok(VmRequest {

@@ -42,6 +42,13 @@ pub trait Region<'a>: Allocator + Copy + 'a {
     ///
     /// With the arena's `BudgetExceeded` when the request's budget does not allow it.
     fn format_str(self, arguments: fmt::Arguments<'_>) -> &'a str;
+
+    /// A slice of `len` values, made in order of their positions.
+    ///
+    /// # Panics
+    ///
+    /// With the arena's `BudgetExceeded` when the request's budget does not allow it, and as `make` does.
+    fn slice_with<T>(self, len: usize, make: impl FnMut(usize) -> T) -> &'a mut [T];
 }
 
 impl<'a> Region<'a> for &'a Arena {
@@ -54,6 +61,11 @@ impl<'a> Region<'a> for &'a Arena {
     fn format_str(self, arguments: fmt::Arguments<'_>) -> &'a str {
         self.format(arguments)
     }
+
+    #[inline]
+    fn slice_with<T>(self, len: usize, make: impl FnMut(usize) -> T) -> &'a mut [T] {
+        self.alloc_slice_fill_with(len, make)
+    }
 }
 
 impl<'a> Region<'a> for &'a SharedArena {
@@ -65,5 +77,10 @@ impl<'a> Region<'a> for &'a SharedArena {
     #[inline]
     fn format_str(self, arguments: fmt::Arguments<'_>) -> &'a str {
         self.format(arguments)
+    }
+
+    #[inline]
+    fn slice_with<T>(self, len: usize, make: impl FnMut(usize) -> T) -> &'a mut [T] {
+        self.alloc_slice_fill_with(len, make)
     }
 }

@@ -43,8 +43,8 @@ impl Drawn {
         Lifetime { from_seconds: self.from_seconds, until_seconds: self.until_seconds }
     }
 
-    fn pairs(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    fn pairs(&self) -> Vec<(&str, &str)> {
+        self.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 }
 
@@ -60,7 +60,10 @@ fn any_vm() -> impl Strategy<Value = Drawn> {
         any::<IpAddr>(),
         (0..Qos::ALL.len()).prop_map(|at| Qos::ALL[at]),
         // Few keys, so that they repeat.
-        proptest::collection::vec(("[a-e]{0,2}", any::<String>()), 0..20),
+        proptest::collection::vec(
+            (prop_oneof!["[a-e]{0,2}", "same-lead-[a-e]?\\PC?", "\\PC{0,9}"], any::<String>()),
+            0..20,
+        ),
     );
     (texts, rest).prop_map(|((id, from_seconds, until_seconds, texts), (gpu_spec, resources, ip, qos, metadata))| {
         Drawn { id, from_seconds, until_seconds, texts, gpu_spec, resources, ip, qos, metadata }
@@ -89,7 +92,7 @@ fn bytes_in<'a>(memory: impl Region<'a>, drawn: &[Drawn]) -> Vec<u8> {
     let mut proposals = RegionVec::new_in(memory);
     let mut decisions = RegionVec::new_in(memory);
     for vm in drawn {
-        let proposal = Proposal::create_vm_in(memory, ProposalId(vm.id), vm.lifetime(), &vm.spec(), vm.pairs());
+        let proposal = Proposal::create_vm_in(memory, ProposalId(vm.id), vm.lifetime(), &vm.spec(), &vm.pairs());
         let placement = place(&mut table, &vm.spec());
         proposals.push(proposal);
         decisions.push(Decision::new_in(memory, &table, &vm.spec(), placement));
@@ -104,7 +107,7 @@ fn bytes_on_the_heap(drawn: &[Drawn]) -> Vec<u8> {
     let mut proposals = Vec::new();
     let mut decisions = Vec::new();
     for vm in drawn {
-        proposals.push(raft::heap::Proposal::create_vm(ProposalId(vm.id), vm.lifetime(), &vm.spec(), vm.pairs()));
+        proposals.push(raft::heap::Proposal::create_vm(ProposalId(vm.id), vm.lifetime(), &vm.spec(), &vm.pairs()));
         let placement = place(&mut table, &vm.spec());
         decisions.push(scheduler::heap::Decision::new(&table, &vm.spec(), placement));
     }
@@ -124,8 +127,8 @@ proptest! {
     #[test]
     fn metadata_is_unique_ascending_and_the_later_value_stands(vm in any_vm()) {
         let arena = Arena::new();
-        let config = VmConfig::new_in(&arena, &vm.spec(), vm.pairs());
-        let model: BTreeMap<&str, &str> = vm.pairs().collect();
+        let config = VmConfig::new_in(&arena, &vm.spec(), &vm.pairs());
+        let model: BTreeMap<&str, &str> = vm.pairs().into_iter().collect();
         prop_assert_eq!(config.metadata.to_vec(), model.into_iter().collect::<Vec<_>>());
         prop_assert_eq!(config.spec, vm.spec());
     }
@@ -182,6 +185,6 @@ fn a_batch_needs_a_decision_per_proposal() {
         qos: Qos::BestEffort,
     };
     let lifetime = Lifetime { from_seconds: 0, until_seconds: None };
-    let proposal = Proposal::create_vm_in(&arena, ProposalId([0; 16]), lifetime, &vm, []);
+    let proposal = Proposal::create_vm_in(&arena, ProposalId([0; 16]), lifetime, &vm, &[]);
     let _ = ProposalBatch::new(std::slice::from_ref(&proposal), &[]);
 }

@@ -25,8 +25,7 @@ impl Strategy for Heap {
 
         let mut proposals = Vec::with_capacity(vms.len());
         for vm in &vms {
-            let metadata = pairs[vm.pairs.clone()].iter().copied();
-            proposals.push(Proposal::create_vm(vm.id, vm.lifetime, &vm.spec, metadata));
+            proposals.push(Proposal::create_vm(vm.id, vm.lifetime, &vm.spec, &pairs[vm.pairs.clone()]));
         }
         desk.clock.lap(Phase::Build);
 

@@ -65,8 +65,7 @@ fn serve_in<'a>(memory: impl Region<'a>, desk: &mut Desk, bytes: &[u8]) -> Resul
 
     let mut proposals = Vec::with_capacity_in(vms.len(), memory);
     for vm in &vms {
-        let metadata = pairs[vm.pairs.clone()].iter().copied();
-        proposals.push(Proposal::create_vm_in(memory, vm.id, vm.lifetime, &vm.spec, metadata));
+        proposals.push(Proposal::create_vm_in(memory, vm.id, vm.lifetime, &vm.spec, &pairs[vm.pairs.clone()]));
     }
     let proposals = proposals.leak();
     desk.clock.lap(Phase::Build);

@@ -34,12 +34,7 @@ pub struct Proposal {
 
 impl Proposal {
     /// Proposes to create the VM of `spec` and `metadata`.
-    pub fn create_vm<'v>(
-        id: ProposalId,
-        lifetime: Lifetime,
-        spec: &VmSpec<'_>,
-        metadata: impl IntoIterator<Item = (&'v str, &'v str)>,
-    ) -> Self {
+    pub fn create_vm(id: ProposalId, lifetime: Lifetime, spec: &VmSpec<'_>, metadata: &[(&str, &str)]) -> Self {
         let config = VmConfig::new(spec, metadata);
         Self { id, data: ProposalData::CreateVm { config, lifetime }, reason: create_reason(spec, fmt::format) }
     }

@@ -56,12 +56,12 @@ impl<'a> Proposal<'a> {
     /// # Panics
     ///
     /// With the arena's `BudgetExceeded` when the request's budget does not allow it.
-    pub fn create_vm_in<'v>(
+    pub fn create_vm_in(
         memory: impl Region<'a>,
         id: ProposalId,
         lifetime: Lifetime,
         spec: &VmSpec<'_>,
-        metadata: impl IntoIterator<Item = (&'v str, &'v str), IntoIter: ExactSizeIterator>,
+        metadata: &[(&str, &str)],
     ) -> Self {
         let config = VmConfig::new_in(memory, spec, metadata);
         let reason = create_reason(spec, |text| memory.format_str(text));
@@ -88,7 +88,7 @@ impl<'a> Proposal<'a> {
 /// let arena = Arena::new();
 /// let mut proposals = Vec::new_in(&arena);
 /// let lifetime = Lifetime { from_seconds: 0, until_seconds: None };
-/// proposals.push(Proposal::create_vm_in(&arena, ProposalId([7; 16]), lifetime, &spec, [("app", "db")]));
+/// proposals.push(Proposal::create_vm_in(&arena, ProposalId([7; 16]), lifetime, &spec, &[("app", "db")]));
 /// let placement = table.place(&table.demand(&spec));
 /// let mut decisions = Vec::new_in(&arena);
 /// decisions.push(Decision::new_in(&arena, &table, &spec, placement));

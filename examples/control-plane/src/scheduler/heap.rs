@@ -33,9 +33,10 @@ pub struct VmConfig {
 
 impl VmConfig {
     /// Copies the fields and the pairs.
-    pub fn new<'v>(spec: &VmSpec<'_>, metadata: impl IntoIterator<Item = (&'v str, &'v str)>) -> Self {
+    #[must_use]
+    pub fn new(spec: &VmSpec<'_>, metadata: &[(&str, &str)]) -> Self {
         let mut owned = BTreeMap::new();
-        for (key, value) in metadata {
+        for &(key, value) in metadata {
             owned.insert(key.to_owned(), value.to_owned());
         }
         Self {

@@ -12,6 +12,6 @@ pub mod heap;
 mod nodes;
 mod place;
 
-pub use config::{GPU_MILLI, GpuRequest, METADATA_PAIRS_MAX, Qos, Resources, VmConfig, VmSpec};
+pub use config::{GPU_MILLI, GpuRequest, Qos, Resources, VmConfig, VmSpec};
 pub use nodes::{DeviceSet, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, ModelSet, Node, NodeId, NodeTable, NodeTableError};
 pub use place::{Candidate, Decision, Demand, Placement, decision_reason};
