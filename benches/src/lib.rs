@@ -22,6 +22,8 @@ pub mod ratios;
 pub mod request;
 #[forbid(unsafe_code)]
 pub mod shared;
+#[forbid(unsafe_code)]
+pub mod yardstick;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //!
 //! A round runs every contender of a group once for about the same time, forwards in even rounds and backwards in odd ones, so
 //! that whatever disturbs the machine disturbs neighbours alike; a ratio is taken within a round, and the median over the rounds is
-//! what counts. Cost: about `rounds x contenders x 4 ms` per group.
+//! what counts. A sample from a disturbed core is taken again ([`crate::yardstick`]). Cost: about `rounds x contenders x 4 ms` per group.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use crate::contest::{self, Contender, Group, Named, Role};
+use crate::yardstick::Yardstick;
 use crate::{bump, pool, request, shared};
 
 /// What a contender's share of a round should take.
@@ -137,23 +138,27 @@ fn work(group: &str, contender: &str, iterations: u64) -> Result<(), Error> {
 struct Table<'a> {
     group: &'a Group,
     times: Vec<Vec<f64>>,
+    /// Samples, and those among them that were taken on a disturbed core after all.
+    samples: (usize, usize),
 }
 
 impl<'a> Table<'a> {
     fn measure(group: &'a mut Group, rounds: usize) -> Self {
         let iterations: Vec<u64> = group.contenders.iter_mut().map(calibrate).collect();
         let mut times = vec![Vec::with_capacity(rounds); group.contenders.len()];
+        let mut yardstick = Yardstick::new();
         for round in 0..rounds {
             let mut order: Vec<usize> = (0..group.contenders.len()).collect();
             if round % 2 == 1 {
                 order.reverse();
             }
             for index in order {
-                let spent = group.contenders[index].run(iterations[index]);
+                let contender = &mut group.contenders[index];
+                let spent = yardstick.sample(contender.threads, || contender.run(iterations[index]));
                 times[index].push(per_operation(spent, iterations[index] * group.elements));
             }
         }
-        Self { group, times }
+        Self { group, times, samples: yardstick.counts() }
     }
 
     /// Within each round, the time of `index` over that of `base`: median, and the middle 80 %.
@@ -206,7 +211,8 @@ impl Spread {
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Group { name, note, contenders, .. } = self.group;
-        writeln!(f, "\n### {name}\n\n{note}.\n")?;
+        let (samples, disturbed) = self.samples;
+        writeln!(f, "\n### {name}\n\n{note}. Taken on a disturbed core: {disturbed} of {samples} samples.\n")?;
         let threads: Vec<usize> =
             [1, 2].into_iter().filter(|n| contenders.iter().any(|one| one.threads == *n)).collect();
         for threads in &threads {
@@ -357,7 +363,7 @@ mod tests {
         let group = Group { name: "test", note: "a test", elements: 1, contenders };
         // The machine is twice as slow in the second round; the control loses 1.5x to the second thread.
         let times = [1.0, 1.0, 3.0, 1.5, 1.5, 9.0].iter().map(|time| vec![*time, 2.0 * time]).collect();
-        let printed = Table { group: &group, times }.to_string();
+        let printed = Table { group: &group, times, samples: (12, 3) }.to_string();
         assert!(printed.contains("| peer | 3.00 | 3.00 | 3.00 | 3.00 to 3.00 |"), "{printed}");
         assert!(printed.contains("| ours | the best peer, peer | 0.33 | 0.33 to 0.33 | 0.33 |"), "{printed}");
         assert!(printed.contains("| ours | 1.00 | 1.00 to 1.00 | 1.00 |"), "{printed}");
