@@ -1,0 +1,155 @@
+//! The program as a whole, on small runs: its report, its table, and what an interrupt leaves.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+fn names(dir: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn number(value: &Value, path: &str) -> f64 {
+    value.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number at {path} of {value}"))
+}
+
+#[test]
+fn a_small_run_writes_a_whole_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("deep/profile");
+    let output = common::program(&["--requests", "40", "--batch", "8", "--seed", "9", "--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = common::text(&output);
+    assert!(output.stderr.is_empty(), "quiet where standard error is no terminal: {:?}", output.stderr);
+    let dhat = ["dhat-arena.json", "dhat-heap-mimalloc.json", "dhat-heap.json", "dhat-shared-arena.json"];
+    assert_eq!(names(&out), [&dhat[..], &["report.html", "report.json"]].concat());
+
+    let report: Value = serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["schema"], 1);
+    for (field, expected) in [("vms", 8_000), ("nodes", 1_500), ("requests", 40), ("batch", 8), ("threads", 1)] {
+        assert_eq!(report["input"][field], expected, "{field}");
+    }
+    assert!(report["input"]["source"].as_str().unwrap().contains("seed 9"));
+    let strategies = report["strategies"].as_array().unwrap();
+    let found: Vec<_> = strategies.iter().map(|strategy| strategy["name"].as_str().unwrap()).collect();
+    assert_eq!(found, ["heap", "heap-mimalloc", "arena", "shared-arena"]);
+    let checksum = strategies[0]["checksum"].as_str().unwrap();
+    assert!(u64::from_str_radix(checksum, 16).is_ok(), "{checksum}");
+    for strategy in strategies {
+        let name = strategy["name"].as_str().unwrap();
+        assert!(said.contains(name), "{said}");
+        assert_eq!(strategy["checksum"], checksum);
+        assert_eq!(strategy["requests"], 40);
+        assert!((number(strategy, "/placed") + number(strategy, "/rejected") - 320.0).abs() < 0.5);
+        let (p50, p99) = (number(strategy, "/ns_per_request/p50"), number(strategy, "/ns_per_request/p99"));
+        assert!(0.0 < p50 && p50 <= p99, "{name}: p50 {p50}, p99 {p99}");
+        let phases: f64 = ["parse", "build", "place", "encode", "release"]
+            .iter()
+            .map(|phase| number(strategy, &format!("/phase_ns_mean/{phase}")))
+            .inspect(|&ns| assert!(ns > 0.0))
+            .sum();
+        // Both are medians over the processes, of a sum and of its parts.
+        let mean = number(strategy, "/ns_per_request/mean");
+        assert!((phases / mean - 1.0).abs() < 0.5, "{name}: phases {phases}, mean {mean}");
+        assert!(number(strategy, "/peak_live_bytes") > 0.0);
+        let dhat: Value = serde_json::from_slice(&fs::read(out.join(format!("dhat-{name}.json"))).unwrap()).unwrap();
+        assert_eq!(dhat["mode"], "rust-heap", "{name}");
+    }
+    let steady = |at: usize| number(&strategies[at], "/steady_allocator_calls_per_request");
+    // Eight VMs with three texts, a reason, a decision's reason each, and their metadata.
+    assert!(steady(0) > 8.0 * 5.0 * 2.0 && (steady(0) - steady(1)).abs() < 1e-9, "{} {}", steady(0), steady(1));
+    assert!(steady(2) < 1.0 && steady(3) < 1.0, "{} {}", steady(2), steady(3));
+    for phase in ["build", "release", "total"] {
+        assert!(number(&report, &format!("/ratios/heap~1arena/{phase}")) > 0.0);
+    }
+    assert!(fs::read_to_string(out.join("report.html")).unwrap().contains("</html>"));
+}
+
+#[test]
+fn chosen_strategies_and_threads_are_obeyed() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let run = |threads| {
+        let arguments = ["--requests", "30", "--threads", threads, "--strategies", "arena,heap", "--out", out];
+        common::text(&common::program(&arguments).output().unwrap());
+        let report: Value = serde_json::from_slice(&fs::read(dir.path().join("report.json")).unwrap()).unwrap();
+        let strategies = report["strategies"].as_array().unwrap().clone();
+        assert_eq!(strategies.len(), 2);
+        assert_eq!(strategies[0]["name"], "arena");
+        strategies[0]["checksum"].as_str().unwrap().to_owned()
+    };
+    let (once, again, alone) = (run("2"), run("2"), run("1"));
+    assert_eq!(once, again, "deterministic on two threads");
+    assert_ne!(once, alone, "two node tables place differently from one");
+}
+
+/// Processes whose parent is this one.
+fn children_of(parent: u32) -> Vec<u32> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|id| {
+            let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return false };
+            // The parent is the second field after the name in brackets.
+            let after = stat.rsplit(')').next().unwrap_or_default();
+            after.split_whitespace().nth(1) == Some(parent.to_string().as_str())
+        })
+        .collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_interrupt_ends_the_children_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("profile");
+    let mut program = common::program(&["--requests", "50000000", "--out", out.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let workers = loop {
+        let workers = children_of(program.id());
+        if !workers.is_empty() && out.exists() {
+            break workers;
+        }
+        assert!(Instant::now() < deadline, "no worker was started");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let interrupt = Command::new("kill").args(["-INT", &program.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let status = loop {
+        if let Some(status) = program.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "the program goes on after an interrupt");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(status.code(), Some(130));
+    assert!(!out.exists(), "{:?} is left", names(&out));
+    for worker in workers {
+        let left = fs::read_to_string(format!("/proc/{worker}/cmdline")).unwrap_or_default();
+        assert!(!left.contains("profiling"), "worker {worker} lives on: {left}");
+    }
+}
+
+#[test]
+fn an_old_report_stays_when_a_run_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, pods) = (dir.path().join("out"), dir.path().join("pods.csv"));
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("report.json"), "old").unwrap();
+    fs::write(&pods, "name\n").unwrap();
+    let arguments = ["--pods", pods.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    assert_eq!(common::program(&arguments).output().unwrap().status.code(), Some(2));
+    assert_eq!(names(&out), ["report.json"]);
+    assert_eq!(fs::read_to_string(out.join("report.json")).unwrap(), "old");
+}
