@@ -1,0 +1,10 @@
+use blixard_arena::{Arena, PooledArena, Sealed, sealed_root};
+
+struct Name<'a>(&'a str);
+sealed_root!(Name);
+
+/// Its arena moves with it, under the root's feet.
+fn main() {
+    Sealed::<Name, Arena>::build(Arena::new(), |arena| Name(arena.alloc_str("vm-1")));
+    Sealed::<Name, Box<PooledArena>>::build(todo!(), |_| Name(""));
+}
