@@ -1,5 +1,7 @@
 //! The generator is deterministic and follows its marginals; the reader accepts what is good and says what is not.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without may panic")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -144,7 +146,7 @@ fn files_of_the_same_shape_are_read_whatever_their_order() {
 #[test]
 fn bad_files_are_refused_with_line_column_and_what_was_expected() {
     let pod = |line: &str| format!("{PODS}{line}\n");
-    let many_models: String = (0..64).map(|at| format!("n{at},1,1,1,M{at}\n")).collect();
+    let many_models: String = (0..64).map(|at| format!("n{at},1,1,1,M{at}")).collect::<Vec<_>>().join("\n");
     // A task or a machine file, what is in it, and what the message must hold.
     let cases: Vec<(&str, String, &[&str])> = vec![
         ("pods", String::new(), &["line 1", "column 1 (name)", "expected a column of this name"]),

@@ -1,5 +1,7 @@
 //! The program as a whole, on small runs: its report, its table, and what an interrupt leaves.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without may panic")]
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! The replay itself: one checksum for all strategies, every byte counts, capacity comes back when its time is up.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without may panic")]
+
 mod common;
 
 use control_plane::raft::Lifetime;

@@ -224,7 +224,7 @@ impl<'r, const N: usize> Row<'r, N> {
 
     fn number<T>(&self, column: usize, max: T) -> Result<T, CsvError>
     where
-        T: std::str::FromStr + PartialOrd + fmt::Display,
+        T: Copy + std::str::FromStr + PartialOrd + fmt::Display,
     {
         let number = whole::<T>(self.field(column)).filter(|number| *number <= max);
         number.ok_or_else(|| self.error(column, &format!("a whole number from 0 to {max}")))

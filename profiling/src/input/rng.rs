@@ -1,4 +1,4 @@
-//! Random numbers from a seed, the same on every machine and in every version: SplitMix64 (Steele, Lea and Flood, "Fast
+//! Random numbers from a seed, the same on every machine and in every version: `SplitMix64` (Steele, Lea and Flood, "Fast
 //! splittable pseudorandom number generators", 2014).
 
 /// A stream of random numbers.

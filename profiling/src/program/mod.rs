@@ -350,11 +350,8 @@ fn table(report: &Report) -> String {
     ];
     let row = |cells: &[String]| {
         let (first, others) = cells.split_first().expect("a row has a title");
-        let mut line = format!("{first:<14}");
-        for cell in others {
-            line.push_str(&format!("{cell:>11}"));
-        }
-        line.trim_end().to_owned() + "\n"
+        let others: Vec<_> = others.iter().map(|cell| format!("{cell:>11}")).collect();
+        format!("{first:<26}{}\n", others.concat())
     };
     text.push_str(&row(&titles.map(str::to_owned)));
     for strategy in &report.strategies {

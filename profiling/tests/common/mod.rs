@@ -41,6 +41,7 @@ pub(crate) fn text(output: &Output) -> String {
 
 /// The directory of the real trace, where it is present.
 #[allow(dead_code, reason = "each test binary uses a part of this module")]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub(crate) fn real_trace() -> Option<(PathBuf, PathBuf)> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let files = (data.join("openb_pod_list_default.csv"), data.join("openb_node_list_all_node.csv"));
