@@ -12,7 +12,6 @@ use super::ledger::{Ledger, Refusal};
 use super::local::Local;
 use super::options::{ArenaOptions, Reset};
 use super::region::Region;
-use crate::sync::{AtomicUsize, Ordering};
 use std::alloc::Layout;
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -66,9 +65,6 @@ pub struct Arena {
     first_chunk: usize,
     retain_bytes_max: usize,
     on_reset: Reset,
-    /// Bytes handed out in chunks before the present one, and chunks: written when a chunk is added, read by anybody.
-    used_before: AtomicUsize,
-    chunks: AtomicUsize,
 }
 
 // SAFETY: an arena owns its chunks (bumpalo's `Bump` is Send), its spare (an `Arena`) and its cleanups, whose values are
@@ -116,8 +112,6 @@ impl Arena {
             first_chunk,
             retain_bytes_max: options.retain_bytes_max,
             on_reset: options.on_reset,
-            used_before: AtomicUsize::new(0),
-            chunks: AtomicUsize::new(0),
         }
     }
 
@@ -203,12 +197,10 @@ impl Arena {
             first_chunk: 0,
             retain_bytes_max: self.retain_bytes_max,
             on_reset: self.on_reset,
-            used_before: AtomicUsize::new(0),
-            chunks: AtomicUsize::new(0),
         }))
     }
 
-    /// What this arena holds and has used. Walks its chunks.
+    /// What this arena holds and has used.
     ///
     /// ```
     /// let arena = blixard_arena::Arena::with_capacity(1000);
@@ -219,12 +211,12 @@ impl Arena {
     /// ```
     #[must_use]
     pub fn figures(&self) -> ArenaFigures {
-        let (used_bytes, chunks) = self.region.used_in_chunks();
+        let used_bytes = self.region.used();
         ArenaFigures {
             used_bytes,
             reserved_bytes: self.ledger().held(),
             wasted_bytes: self.region.held() - used_bytes - self.region.room(),
-            chunks,
+            chunks: self.region.chunks(),
             high_water_bytes: self.ledger().held_max(),
         }
     }
@@ -241,11 +233,7 @@ impl Arena {
     #[cold]
     #[inline(never)]
     pub(super) fn raw_in_new_chunk<E: Refusal>(&self, layout: Layout) -> Result<NonNull<u8>, E> {
-        let (used, chunks) = self.region.used_in_chunks();
-        let block = self.region.grow(layout, self.first_chunk, self.ledger()).map_err(E::refuse)?;
-        self.used_before.store(used, Ordering::Relaxed);
-        self.chunks.store(chunks + 1, Ordering::Relaxed);
-        Ok(block)
+        self.region.grow(layout, self.first_chunk, self.ledger()).map_err(E::refuse)
     }
 
     /// Makes room for `bytes` in one chunk.
@@ -293,7 +281,7 @@ impl Arena {
         if self.on_reset != Reset::Keep {
             self.overwrite();
         }
-        if self.region.is_single() && self.region.capacity() <= keep_max && self.spare.get_mut().is_none() {
+        if self.region.is_single_within(keep_max) && self.spare.get_mut().is_none() {
             self.region.reset(&self.ledger);
         } else {
             let used = self.region.used();
@@ -319,14 +307,12 @@ impl Arena {
         }
         let capacity_max = keep_max - if keeps_spare { keep_max / 4 } else { 0 };
         let newest = self.region.newest();
-        if newest <= capacity_max && (self.region.is_single() || newest >= used + used / 8) {
+        if newest <= capacity_max && (self.region.chunks() <= 1 || newest >= used + used / 8) {
             let ledger = Self::ledger_of(&self.parent, &self.ledger);
             self.region.reset(ledger);
         } else {
             self.replace_chunks(replacement.min(capacity_max));
         }
-        self.used_before.store(0, Ordering::Relaxed);
-        self.chunks.store(usize::from(self.region.capacity() > 0), Ordering::Relaxed);
     }
 
     /// Frees all chunks and, for `bytes` above 0, makes one of that size if budget and allocator allow.
@@ -398,11 +384,6 @@ impl Arena {
 
     pub(super) fn own_ledger(&self) -> &Ledger {
         &self.ledger
-    }
-
-    /// Bytes handed out in chunks that are full, and chunks: readable while another thread bumps.
-    pub(super) fn grown(&self) -> (usize, usize) {
-        (self.used_before.load(Ordering::Relaxed), self.chunks.load(Ordering::Relaxed))
     }
 }
 

@@ -222,9 +222,8 @@ impl SharedArena {
         };
         let mut blocks = 0;
         self.each_shard(|block| {
-            let (used, chunks) = block.arena.grown();
-            figures.used_bytes += used;
-            figures.chunks += chunks;
+            figures.used_bytes += block.arena.region().used_before();
+            figures.chunks += block.arena.region().chunks();
             blocks += 1;
         });
         figures.wasted_bytes = figures.chunks * super::chunk::FOOTER_BYTES + blocks * size_of::<Block>();
