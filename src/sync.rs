@@ -1,7 +1,7 @@
 //! The one seam between std and loom: every atomic, cell, lock and thread-local that threads share comes from here.
 //!
 //! Stands under `arena` and `recycle`; nothing here is public. With `--cfg blixard_loom` the same code runs on loom's
-//! types, so the models in `tests/loom.rs` check what ships. Identifiers of threads, arenas and pools are handed out
+//! types, so the models in each module's `loom_models.rs` check what ships. Identifiers of threads, arenas and pools are handed out
 //! here too: 64-bit, from 1, never used twice, so a stale cache entry can never match.
 #![forbid(unsafe_code)]
 
@@ -17,23 +17,84 @@ mod imp {
         };
     }
     pub(crate) use thread_cell;
+
+    /// Stands beside what one thread at a time may touch and no type of std checks. Here it is nothing.
+    #[derive(Debug, Default)]
+    pub(crate) struct Witness;
+
+    impl Witness {
+        #[inline(always)]
+        pub(crate) const fn touch(&self) {}
+    }
 }
 
 #[cfg(blixard_loom)]
 mod imp {
+    use loom::cell::UnsafeCell;
     pub(crate) use loom::sync::Mutex;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+    use loom::thread::{AccessError, LocalKey};
+    use std::marker::PhantomData;
 
     /// The same on loom's thread-locals, which live as long as a thread of the model.
     macro_rules! thread_cell {
         ($(#[$meta:meta])* static $name:ident: $type:ty = $init:expr) => {
-            loom::thread_local! { $(#[$meta])* static $name: $type = $init; }
+            $(#[$meta])*
+            static $name: $crate::sync::ThreadCell<$type> = $crate::sync::ThreadCell::new(|| $init);
         };
     }
     pub(crate) use thread_cell;
+
+    /// A thread-local of the model. loom ends all of a thread's together, so where std's cells without a destructor
+    /// would still serve the destructor of another, a fresh one serves here.
+    #[derive(Debug)]
+    pub(crate) struct ThreadCell<T: 'static>(LocalKey<T>);
+
+    impl<T: 'static> ThreadCell<T> {
+        pub(crate) const fn new(init: fn() -> T) -> Self {
+            Self(LocalKey { init, _p: PhantomData })
+        }
+
+        pub(crate) fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
+            self.0.try_with(f)
+        }
+
+        pub(crate) fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+            let mut f = Some(f);
+            let mut call = |value: &T| f.take().map(|f| f(value));
+            self.0.try_with(&mut call).unwrap_or_else(|_| call(&(self.0.init)())).expect("called once")
+        }
+    }
+
+    /// Tells loom of a touch of what no type of loom's checks: it reports two threads here without an order.
+    #[derive(Debug)]
+    pub(crate) struct Witness(UnsafeCell<()>);
+
+    impl Default for Witness {
+        fn default() -> Self {
+            Self(UnsafeCell::new(()))
+        }
+    }
+
+    impl Witness {
+        pub(crate) fn touch(&self) {
+            self.0.with_mut(|_| ());
+        }
+    }
+
+    /// The end is a touch too.
+    impl Drop for Witness {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                self.touch();
+            }
+        }
+    }
 }
 
-pub(crate) use imp::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, thread_cell};
+#[cfg(blixard_loom)]
+pub(crate) use imp::ThreadCell;
+pub(crate) use imp::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Witness, thread_cell};
 pub(crate) use std::sync::atomic::Ordering;
 
 use std::cell::Cell;

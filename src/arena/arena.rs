@@ -274,6 +274,20 @@ impl Arena {
         &mut self.cleanups
     }
 
+    /// Lets all values go if that is one store: nothing to run, nothing to overwrite, no spare, one chunk of at most
+    /// `keep_max` bytes. Otherwise changes nothing and answers `false`.
+    #[inline(always)]
+    pub(super) fn try_rewind(&mut self, keep_max: usize) -> bool {
+        let easy = self.cleanups.is_empty()
+            && self.on_reset == Reset::Keep
+            && self.region.is_single_within(keep_max)
+            && self.spare.get_mut().is_none();
+        if easy {
+            self.region.rewind_single();
+        }
+        easy
+    }
+
     /// Lets all values go, without cleanups. Keeps the chunk if there is one and it is within `keep_max`; otherwise
     /// `replacement` says, from the bytes used, how large the one chunk should be that takes the place of all.
     #[inline(always)]
@@ -327,7 +341,9 @@ impl Arena {
             _ => super::chunk::rounded_down(room.min(bytes)),
         };
         // Refused all the same: the next request makes its own first chunk.
-        if bytes > 0 && let Ok(region) = Region::with_chunk(bytes, ledger) {
+        if bytes > 0
+            && let Ok(region) = Region::with_chunk(bytes, ledger)
+        {
             self.region = region;
         }
     }

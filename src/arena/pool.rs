@@ -290,11 +290,13 @@ impl Deref for PooledArena {
 }
 
 impl PooledArena {
-    /// # Safety
-    ///
-    /// Called once, from `drop`, after the cleanups.
-    #[inline(always)]
-    unsafe fn give_back(&mut self) {
+    #[cold]
+    #[inline(never)]
+    fn drop_slow(&mut self) {
+        // SAFETY: the guard owns the block, and nothing borrows from it any more.
+        let payload = unsafe { self.block.as_mut() }.arena.cleanups_mut().run_all();
+        // SAFETY: our own block is still out.
+        let payload = unsafe { after_cleanups(payload, self.link) };
         // SAFETY: our own block is still out; the options are only used before it is counted as returned.
         let options = unsafe { &self.link.kind().options };
         // SAFETY: the block came from this pool, goes back once, and nobody uses it any more.
@@ -304,30 +306,30 @@ impl PooledArena {
                 settle(block, history, options, Some(used))
             });
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn drop_with_cleanups(&mut self) {
-        // SAFETY: the guard owns the block, and nothing borrows from it any more.
-        let payload = unsafe { self.block.as_mut() }.arena.cleanups_mut().run_all();
-        // SAFETY: our own block is still out.
-        let payload = unsafe { after_cleanups(payload, self.link) };
-        // SAFETY: called from `drop`.
-        unsafe { self.give_back() };
         cleanups::resume(payload);
     }
 }
 
 impl Drop for PooledArena {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the guard owns the block, and nothing borrows from it any more.
-        if unsafe { self.block.as_mut() }.arena.cleanups_mut().is_empty() {
-            // SAFETY: this is `drop`, and there are no cleanups.
-            unsafe { self.give_back() };
-        } else {
-            self.drop_with_cleanups();
+        // SAFETY: the block came from this pool, goes back once, and nobody uses it any more. Where the closure answers
+        // `false` it has changed nothing.
+        let done = unsafe {
+            self.link.try_give_back(self.block, |arenas, block, history| {
+                if history.is_due() || !arenas.options.recycle {
+                    return false;
+                }
+                let used = block.arena.region().used();
+                let easy = block.arena.try_rewind(history.keep_max(arenas.options.retain_bytes_max));
+                if easy {
+                    history.record(used);
+                }
+                easy
+            })
+        };
+        if !done {
+            self.drop_slow();
         }
     }
 }

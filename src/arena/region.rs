@@ -295,10 +295,17 @@ impl Region {
     #[inline(always)]
     pub(crate) fn reset(&mut self, ledger: &Ledger) {
         if self.chunks() <= 1 {
-            self.finger.set(self.start.get());
+            self.rewind_single();
         } else {
             self.reset_chunks(ledger);
         }
+    }
+
+    /// Lets all values of the newest chunk go. For a region that has no other.
+    #[inline(always)]
+    pub(crate) fn rewind_single(&mut self) {
+        debug_assert!(self.chunks() <= 1, "older chunks are freed by `reset`");
+        self.finger.set(self.start.get());
     }
 
     #[cold]

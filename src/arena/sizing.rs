@@ -17,15 +17,18 @@ const BATCH: usize = 64;
 
 /// One thread's view of its requests. Written by that thread alone.
 ///
-/// A request costs one store here; the arithmetic happens once in 64 requests (and after the 1st, 2nd, 4th, 8th ..., so
-/// that a young pool learns quickly).
+/// A request is counted at once; what follows from it is worked out once in 64 requests (and after the 1st, 3rd, 7th,
+/// 15th ..., so that a young pool learns quickly).
 #[derive(Debug)]
 pub(crate) struct History {
-    /// Free places in `recent`, which fills from the end of the batch down.
+    /// Requests until the end of the present batch, and its length.
     left: AtomicUsize,
-    /// Places of the present batch.
     batch: AtomicUsize,
-    recent: [AtomicUsize; BATCH],
+    /// Of the present batch: the largest request, and how many more lay above the median than below (two's complement).
+    most: AtomicUsize,
+    lean: AtomicUsize,
+    /// How many batches in a row lay above the median altogether, at most 3.
+    streak: AtomicUsize,
     usual: AtomicUsize,
     median: AtomicUsize,
     /// 3.5 medians; everything while nothing is known.
@@ -38,7 +41,9 @@ impl Default for History {
         Self {
             left: AtomicUsize::new(1),
             batch: AtomicUsize::new(1),
-            recent: std::array::from_fn(|_| AtomicUsize::new(0)),
+            most: AtomicUsize::new(0),
+            lean: AtomicUsize::new(0),
+            streak: AtomicUsize::new(0),
             usual: AtomicUsize::new(0),
             median: AtomicUsize::new(0),
             keep_max: AtomicUsize::new(usize::MAX),
@@ -62,42 +67,50 @@ impl History {
     /// Takes a request's size into account.
     #[inline(always)]
     pub(crate) fn record(&self, used: usize) {
-        // The mask costs nothing and spares the bound check: `left` is 1 to 64.
-        let left = (get(&self.left) - 1) % BATCH;
-        set(&self.recent[left], used);
+        let left = get(&self.left) - 1;
         set(&self.left, left);
+        crate::sync::add_owned(&self.sizes[Histogram::bucket(used)], 1);
+        set(&self.most, get(&self.most).max(used));
+        let median = get(&self.median);
+        let lean = get(&self.lean).wrapping_add(usize::from(used > median)).wrapping_sub(usize::from(used < median));
+        set(&self.lean, lean);
         if left == 0 {
             self.learn();
         }
+    }
+
+    /// Whether the next request ends a batch.
+    #[inline(always)]
+    pub(crate) fn is_due(&self) -> bool {
+        get(&self.left) <= 1
     }
 
     #[cold]
     #[inline(never)]
     fn learn(&self) {
         let batch = get(&self.batch);
-        let recent = self.recent[..batch].iter().map(get);
-        let median = match get(&self.median) {
-            0 => get(&self.recent[batch - 1]),
-            known => known,
-        };
-        let (mut least, mut most, mut above, mut below) = (usize::MAX, 0, 0, 0);
-        for used in recent {
-            crate::sync::add_owned(&self.sizes[Histogram::bucket(used)], 1);
-            (least, most) = (least.min(used), most.max(used));
-            above += usize::from(used > median);
-            below += usize::from(used < median);
-        }
+        let most = get(&self.most);
         let usual = get(&self.usual);
-        set(&self.usual, if most >= usual { most } else { usual - (usual - most) * batch / 256 });
-        // Up by at most a half, down by at most a third, and never out of what was seen.
-        let median = if above >= below {
-            median.saturating_add(median.saturating_mul(above - below) / (2 * batch))
-        } else {
-            median - median.saturating_mul(below - above) / (3 * batch)
+        let drop = usual.saturating_sub(most).saturating_mul(batch).div_ceil(256);
+        set(&self.usual, if most >= usual { most } else { usual - drop });
+        // In proportion to how the batch leans, by an eighth at most; by more each time that all of a batch lies above.
+        // When all of it lies below, its largest request bounds the median.
+        let (median, lean) = (get(&self.median), get(&self.lean).cast_signed());
+        let share = |of: usize| of / batch * lean.unsigned_abs();
+        let all = lean.unsigned_abs() == batch;
+        let rises = all && lean > 0;
+        let streak = if rises { get(&self.streak) } else { 0 };
+        let median = match median {
+            0 => most,
+            _ if all && lean < 0 => most,
+            _ if lean >= 0 => median.saturating_add(share((median >> 3).saturating_mul(1 << streak))).min(most),
+            _ => median - share(median / 9),
         };
-        let median = median.clamp(least, most);
+        set(&self.streak, if rises { (streak + 1).min(3) } else { 0 });
         set(&self.median, median);
         set(&self.keep_max, (3 * median).saturating_add(median / 2).max(chunk::CHUNK_BYTES_MIN));
+        set(&self.most, 0);
+        set(&self.lean, 0);
         let batch = (2 * batch).min(BATCH);
         set(&self.batch, batch);
         set(&self.left, batch);
@@ -127,10 +140,6 @@ impl History {
         for (bucket, count) in self.sizes.iter().enumerate() {
             histogram.add(bucket, count.load(Ordering::Relaxed));
         }
-        let (left, batch) = (get(&self.left), get(&self.batch).min(BATCH));
-        for used in self.recent.iter().take(batch).skip(left).map(get) {
-            histogram.add(Histogram::bucket(used), 1);
-        }
     }
 }
 
@@ -146,7 +155,7 @@ mod tests {
         }
         // The request that needs more gets it at once; what the thread expects follows with its batch.
         assert!(history.replacement(30_000, 35_000) >= 30_000);
-        for i in 0..2 * BATCH {
+        for i in 0..3 * BATCH {
             history.record(if i == 0 { 30_000 } else { 10_000 });
         }
         assert!((20_000..30_000).contains(&get(&history.usual)), "{}", get(&history.usual));
@@ -172,7 +181,7 @@ mod tests {
     fn a_new_usual_size_is_learnt_both_ways() {
         let history = History::default();
         for size in [1_000, 100_000, 2_000] {
-            for _ in 0..2_000 {
+            for _ in 0..1_000 {
                 history.record(size);
             }
             let keep = history.keep_max(usize::MAX);

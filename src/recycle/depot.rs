@@ -57,8 +57,9 @@ impl<T> Depot<T> {
             return Err(item);
         };
         self.cells[cell].item.store(item.as_ptr(), Ordering::Relaxed);
-        self.put_cell(&self.full, cell);
+        // Counted before it can be popped, and off only after it was: so the count never passes below 0.
         self.len.fetch_add(1, Ordering::Relaxed);
+        self.put_cell(&self.full, cell);
         Ok(())
     }
 
@@ -66,8 +67,8 @@ impl<T> Depot<T> {
     pub(super) fn pop(&self) -> Option<NonNull<T>> {
         let cell = self.take_cell(&self.full)?;
         let item = self.cells[cell].item.swap(ptr::null_mut(), Ordering::Relaxed);
-        self.put_cell(&self.free, cell);
         self.len.fetch_sub(1, Ordering::Relaxed);
+        self.put_cell(&self.free, cell);
         NonNull::new(item)
     }
 

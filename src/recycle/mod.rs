@@ -4,6 +4,8 @@
 //! pointer. Taking and giving back touch only memory that the calling thread owns: no lock, no locked instruction, no
 //! heap call; only when a stack runs empty or full does the depot (a lock-free list) come in.
 mod depot;
+#[cfg(all(test, blixard_loom))]
+mod loom_models;
 mod recycler;
 
 pub(crate) use recycler::{Kind, Limits, Link, Recycler};

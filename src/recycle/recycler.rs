@@ -8,9 +8,12 @@
 //!   as many items were returned as taken (`Inner::live` is 0) has it to itself, drains it and lets it go.
 //! - A thread's last touch when it gives an item back is the Release store to `returned`.
 //! - A return that ran beside the closing may leave both sides believing that the other will finish. The slot's thread
-//!   looks again when it next adopts a slot of any recycler, or ends. Memory is held until then, never lost.
+//!   looks again when it next adopts a slot of any recycler, or ends. Memory is held until then, never lost. A thread
+//!   that has ended so far that it has no slot never looks again: it counts, and looks under the lock.
+//! - Once it has counted, a returning thread has no claim on the recycler: no reference to it is then an argument of a
+//!   running function, unless that function owns a count of its own.
 //!
-//! A slot belongs to one thread at a time. A thread's end only marks its slots free, items and all, for the next
+//! A slot belongs to one thread at a time, from its adoption to the thread's end. A thread's end only marks its slots free, items and all, for the next
 //! thread. After that mark the ending thread (destructors of other thread-locals may still run) counts as a stray: it
 //! uses the depot and the two shared counters.
 //!
@@ -19,9 +22,13 @@
 #![expect(unsafe_code, reason = "items are boxes passed as raw pointers; slots are found through a thread-local cache")]
 
 use super::depot::Depot;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, IdCache, Mutex, Ordering, add_owned, lock, thread_cell, unique_id};
+use crate::sync::{
+    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, IdCache, Mutex, Ordering, Witness, add_owned, lock, thread_cell,
+    unique_id,
+};
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Weak};
 
@@ -71,6 +78,9 @@ struct Slot<K: Kind> {
     returned: AtomicU64,
     local: K::Local,
     items: [AtomicPtr<K::Item>; STACK_MAX],
+    /// Touched by the owner wherever it uses what is its own. Not dropped: the last to leave is ordered by an `Arc`
+    /// that loom does not see.
+    witness: ManuallyDrop<Witness>,
     /// The slot made before this one; set before this one is published.
     next: *const Slot<K>,
 }
@@ -219,13 +229,56 @@ impl<K: Kind> Link<K> {
         unsafe { self.0.as_ref() }.take(make)
     }
 
+    /// [`Link::give_back`] where nothing special is due: the thread has its slot, the stack has room, and `settle` is
+    /// done in place. Otherwise changes nothing, answers `false`, and the caller goes the long way.
+    ///
+    /// Apart, so that the common return needs no stack frame.
+    ///
+    /// # Safety
+    ///
+    /// As for `give_back`; `settle` answers `false` only if it changed nothing.
+    #[inline(always)]
+    pub(crate) unsafe fn try_give_back(
+        self,
+        item: NonNull<K::Item>,
+        settle: impl FnOnce(&K, &mut K::Item, &K::Local) -> bool,
+    ) -> bool {
+        // SAFETY: as in `give_back`.
+        let inner = unsafe { self.0.as_ref() };
+        let slot = SLOTS.with(|cache| cache.get(inner.id)).cast::<Slot<K>>();
+        // SAFETY: as in `Inner::slot`.
+        let Some(slot) = (unsafe { slot.as_ref() }) else { return false };
+        let len = slot.len.load(Ordering::Relaxed);
+        let returned = slot.returned.load(Ordering::Relaxed).wrapping_add(1);
+        // Acquire: as in `give_back`.
+        if len >= slot.room.load(Ordering::Relaxed).min(STACK_MAX)
+            || returned % TURN_EVERY == 0
+            || inner.closed.load(Ordering::Acquire)
+        {
+            return false;
+        }
+        // SAFETY: the caller gives up the item, so this is the only reference to it.
+        if !settle(&inner.kind, unsafe { &mut *item.as_ptr() }, &slot.local) {
+            return false;
+        }
+        slot.items[len].store(item.as_ptr(), Ordering::Relaxed);
+        slot.len.store(len + 1, Ordering::Relaxed);
+        // Release: as in `give_back`.
+        slot.returned.store(returned, Ordering::Release);
+        true
+    }
+
     /// Gives an item back. `settle` prepares it for its next use and says whether to keep it.
     ///
     /// # Safety
     ///
     /// `item` came from `take` of this very recycler, is given back once, and nobody uses it any more.
     #[inline(always)]
-    pub(crate) unsafe fn give_back(self, item: NonNull<K::Item>, settle: impl FnOnce(&mut K::Item, Option<&K::Local>) -> bool) {
+    pub(crate) unsafe fn give_back(
+        self,
+        item: NonNull<K::Item>,
+        settle: impl FnOnce(&mut K::Item, Option<&K::Local>) -> bool,
+    ) {
         // SAFETY: the item is not counted as returned until the end of this function, so `Inner` lives until then.
         let inner = unsafe { self.0.as_ref() };
         // SAFETY: the caller gives up the item, so this is the only reference to it.
@@ -234,8 +287,9 @@ impl<K: Kind> Link<K> {
         let keep = settle(item_mut, slot.map(|slot| &slot.local));
         let Some(slot) = slot else {
             // SAFETY: as promised by the caller.
-            return unsafe { inner.give_back_stray(item, keep) };
+            return unsafe { Inner::give_back_stray(self.0, item, keep) };
         };
+        slot.witness.touch();
         let len = slot.len.load(Ordering::Relaxed);
         let returned = slot.returned.load(Ordering::Relaxed).wrapping_add(1);
         // Acquire: pairs with the Release in `close`; whoever sees `closed` sees `keep` filled.
@@ -253,7 +307,7 @@ impl<K: Kind> Link<K> {
             slot.returned.store(returned, Ordering::Release);
         } else {
             // SAFETY: as promised by the caller.
-            unsafe { inner.give_back_slow(slot, item, keep) };
+            unsafe { Inner::give_back_slow(self.0, NonNull::from(slot), item, keep) };
         }
     }
 }
@@ -275,6 +329,7 @@ impl<K: Kind> Inner<K> {
     fn take<E>(&self, make: impl FnOnce(Option<&K::Local>) -> Result<Box<K::Item>, E>) -> Result<NonNull<K::Item>, E> {
         let slot = self.slot();
         if let Some(slot) = slot {
+            slot.witness.touch();
             let len = slot.len.load(Ordering::Relaxed);
             if len > 0 {
                 let item = slot.items[len - 1].load(Ordering::Relaxed);
@@ -314,25 +369,42 @@ impl<K: Kind> Inner<K> {
     ///
     /// # Safety
     ///
-    /// As for [`Link::give_back`].
+    /// As for [`Link::give_back`]; `slot` is the calling thread's.
     #[cold]
-    unsafe fn give_back_slow(&self, slot: &Slot<K>, item: NonNull<K::Item>, keep: bool) {
+    unsafe fn give_back_slow(this: NonNull<Self>, slot: NonNull<Slot<K>>, item: NonNull<K::Item>, keep: bool) {
+        // SAFETY: the item is not counted as returned yet, so `Inner` lives.
+        let inner = unsafe { this.as_ref() };
+        // SAFETY: as above; slots live as long.
+        let slot = unsafe { slot.as_ref() };
         // SAFETY: passed on from the caller.
-        unsafe { self.store_or_drop(item, keep) };
+        unsafe { inner.store_or_drop(item, keep) };
         let returned = slot.returned.load(Ordering::Relaxed).wrapping_add(1);
-        self.count_return(|| slot.returned.store(returned, Ordering::Release));
+        // Once closed, whoever is last home takes over. `keep` is filled then, and stays so while an item is out, as ours
+        // is until it is counted: the clone keeps `Inner` until this function has ended.
+        let alive = if inner.closed.load(Ordering::Acquire) { lock(&inner.keep).clone() } else { None };
+        // Release: pairs with the Acquire in `live`; our last touch, unless we hold a count.
+        slot.returned.store(returned, Ordering::Release);
+        if let Some(alive) = alive {
+            drop(alive.finish());
+        }
     }
 
-    /// The same for a thread without a slot.
+    /// The same for a thread without a slot, which will not look again later. It counts and then looks under the lock:
+    /// either it finds `keep` filled, or the closing comes after it and finds the item counted.
     ///
     /// # Safety
     ///
     /// As for [`Link::give_back`].
     #[cold]
-    unsafe fn give_back_stray(&self, item: NonNull<K::Item>, keep: bool) {
+    unsafe fn give_back_stray(this: NonNull<Self>, item: NonNull<K::Item>, keep: bool) {
+        // SAFETY: as in `give_back_slow`.
+        let inner = unsafe { this.as_ref() };
         // SAFETY: passed on from the caller.
-        unsafe { self.store_or_drop(item, keep) };
-        self.count_return(|| _ = self.stray_returned.fetch_add(1, Ordering::Release));
+        unsafe { inner.store_or_drop(item, keep) };
+        let alive = inner.this.upgrade().expect("a handle or `keep` counts while an item is out");
+        // Release: pairs with the Acquire in `live`.
+        alive.stray_returned.fetch_add(1, Ordering::Release);
+        drop(alive.finish());
     }
 
     /// # Safety
@@ -345,19 +417,6 @@ impl<K: Kind> Inner<K> {
             // SAFETY: items are made by `Box::leak` in `take_slow`, and this one is the caller's to give.
             drop(unsafe { Box::from_raw(item.as_ptr()) });
         }
-    }
-
-    /// Counts a return, the last touch of `self` unless it is closed: then under the lock, where the last one home
-    /// takes over.
-    fn count_return(&self, count: impl FnOnce()) {
-        if !self.closed.load(Ordering::Acquire) {
-            return count();
-        }
-        // `keep` stays filled while an item is out, and ours is until `count` runs: so the clone keeps `self` alive
-        // until this function has ended.
-        let alive = lock(&self.keep).clone();
-        count();
-        drop(alive.as_ref().map(|inner| inner.finish()));
     }
 
     /// Items out. The returned counts are read first: a take that preceded a return we count is then counted too, so 0
@@ -465,6 +524,7 @@ impl<K: Kind> Inner<K> {
             returned: AtomicU64::new(0),
             local: K::Local::default(),
             items: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+            witness: ManuallyDrop::default(),
             next: ptr::null(),
         }));
         let mut head = self.slots.load(Ordering::Relaxed);
@@ -490,6 +550,7 @@ impl<K: Kind> Slot<K> {
 
     /// Drops the stack's items. For its owner, or for whoever has the recycler to itself.
     fn drain(&self) {
+        self.witness.touch();
         // One at a time and off the stack first: dropping an item may run code that comes back here.
         loop {
             let len = self.len.load(Ordering::Relaxed);
@@ -516,7 +577,6 @@ impl<K: Kind> Drop for Inner<K> {
     }
 }
 
-
 // The hot half of a thread's memory: no destructor, so it can be used to the very end of the thread.
 thread_cell! { static SLOTS: IdCache = IdCache::new() }
 thread_cell! { static ENDED: Cell<bool> = Cell::new(false) }
@@ -536,8 +596,8 @@ trait Member {
     fn is_closed(&self) -> bool;
     /// Marks a slot free.
     fn leave(&self, slot: *const ());
-    /// Finishes a closed recycler if nobody else has.
-    fn try_finish(&self);
+    /// Finishes a closed recycler if all is home; says whether it is finished.
+    fn try_finish(&self) -> bool;
 }
 
 impl<K: Kind> Member for Inner<K> {
@@ -558,15 +618,23 @@ impl<K: Kind> Member for Inner<K> {
         });
     }
 
-    fn try_finish(&self) {
-        if self.is_closed() {
+    fn try_finish(&self) -> bool {
+        self.is_closed() && {
             drop(self.finish());
+            lock(&self.keep).is_none()
         }
     }
 }
 
 impl Drop for Registry {
     fn drop(&mut self) {
+        self.leave_all();
+    }
+}
+
+impl Registry {
+    /// Ends the calling thread's part in every recycler.
+    fn leave_all(&self) {
         // From here on this thread is a stray: destructors that run later must not find the slots let go below.
         ENDED.with(|ended| ended.set(true));
         SLOTS.with(IdCache::clear);
@@ -577,13 +645,19 @@ impl Drop for Registry {
     }
 }
 
+/// What the end of the calling thread does, at a moment that a model can wait for.
+#[cfg(all(test, blixard_loom))]
+pub(super) fn end_thread() {
+    REGISTRY.with(Registry::leave_all);
+}
+
 /// Finds or makes the calling thread's slot and remembers it; `None` once the thread is ending.
 #[cold]
 fn adopt<K: Kind>(inner: &Inner<K>) -> Option<&Slot<K>> {
     if ENDED.with(Cell::get) {
         return None;
     }
-    let mut done = Vec::new();
+    let mut closed = Vec::new();
     let slot = REGISTRY
         .try_with(|registry| {
             // Borrowed by an outer call of this function: then this one is a stray, once.
@@ -591,10 +665,7 @@ fn adopt<K: Kind>(inner: &Inner<K>) -> Option<&Slot<K>> {
             if let Some(member) = members.iter().find(|member| member.recycler.id() == inner.id) {
                 return Some(member.slot);
             }
-            let mut at = 0;
-            while at < members.len() {
-                if members[at].recycler.is_closed() { done.push(members.swap_remove(at)) } else { at += 1 }
-            }
+            closed.extend(members.iter().filter(|m| m.recycler.is_closed()).map(|m| Arc::clone(&m.recycler)));
             let recycler = inner.this.upgrade()?;
             let slot = inner.free_slot().as_ptr().cast_const().cast();
             members.push(Membership { recycler, slot });
@@ -602,10 +673,12 @@ fn adopt<K: Kind>(inner: &Inner<K>) -> Option<&Slot<K>> {
         })
         .ok()??;
     SLOTS.with(|cache| cache.set(inner.id, slot));
-    for member in done {
-        // What a return beside the closing may have left behind; see the module.
-        member.recycler.leave(member.slot);
-        member.recycler.try_finish();
+    for recycler in closed {
+        // What a return beside the closing may have left behind; see the module. While items are out the slot stays ours:
+        // they may come back to it, and another thread's use of it beside that would lose a count.
+        if recycler.try_finish() {
+            _ = REGISTRY.try_with(|registry| registry.0.borrow_mut().retain(|m| m.recycler.id() != recycler.id()));
+        }
     }
     // SAFETY: the address is that of a slot of `inner`, by the registry's own entry for its id.
     unsafe { slot.cast::<Slot<K>>().as_ref() }

@@ -1,0 +1,354 @@
+//! Models of the recycler and its depot: loom runs them through every order of steps that the memory model allows.
+//!
+//! `RUSTFLAGS="--cfg blixard_loom" cargo test --release --lib loom_models`. Each model has an end where everything is
+//! counted, and items that report two users without an order between them. Models that are too large to be run through
+//! are bounded to a number of preemptions (threads interrupted where they could go on); `LOOM_MAX_PREEMPTIONS`
+//! overrides it.
+#![expect(unsafe_code, reason = "calls the recycler's unsafe interface")]
+
+use super::depot::Depot;
+use super::recycler::{Kind, Limits, Link, Recycler, end_thread};
+use crate::sync::Witness;
+use loom::thread;
+use std::convert::Infallible;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+/// Runs a model, bounded to `preemptions` unless the environment says otherwise.
+fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.check(run);
+}
+
+/// What a model counts. Std's atomics: they are no part of the model.
+#[derive(Default)]
+struct Counts {
+    made: AtomicUsize,
+    items_dropped: AtomicUsize,
+    recyclers_dropped: AtomicUsize,
+}
+
+impl Counts {
+    fn assert_all_freed(&self, recyclers: usize) {
+        assert_eq!(self.items_dropped.load(SeqCst), self.made.load(SeqCst), "items dropped, and made");
+        assert_eq!(self.recyclers_dropped.load(SeqCst), recyclers, "recyclers dropped");
+    }
+}
+
+struct Thing {
+    witness: Witness,
+    counts: Arc<Counts>,
+}
+
+impl Thing {
+    fn boxed(counts: &Arc<Counts>) -> Box<Self> {
+        counts.made.fetch_add(1, SeqCst);
+        Box::new(Self { witness: Witness::default(), counts: Arc::clone(counts) })
+    }
+}
+
+impl Drop for Thing {
+    fn drop(&mut self) {
+        self.counts.items_dropped.fetch_add(1, SeqCst);
+    }
+}
+
+struct Things(Arc<Counts>);
+
+impl Kind for Things {
+    type Item = Thing;
+    type Local = ();
+}
+
+impl Drop for Things {
+    fn drop(&mut self) {
+        self.0.recyclers_dropped.fetch_add(1, SeqCst);
+    }
+}
+
+fn recycler(counts: &Arc<Counts>, idle_max: usize) -> Recycler<Things> {
+    Recycler::new(Things(Arc::clone(counts)), Limits { per_thread: 1, idle_max })
+}
+
+/// An item on its way through threads.
+struct Out {
+    item: NonNull<Thing>,
+    link: Link<Things>,
+}
+
+// SAFETY: it owns its item, which is Send; the link leads to a recycler that lives while the item is out.
+unsafe impl Send for Out {}
+
+fn take(recycler: &Recycler<Things>) -> Out {
+    let Ok(item) = recycler.take::<Infallible>(|_| Ok(Thing::boxed(&recycler.kind().0)));
+    // SAFETY: just taken.
+    unsafe { item.as_ref() }.witness.touch();
+    Out { item, link: recycler.link() }
+}
+
+impl Out {
+    fn give_back(self) {
+        // SAFETY: taken by `take`; given back once, since this takes `self`.
+        unsafe {
+            self.link.give_back(self.item, |thing, _| {
+                thing.witness.touch();
+                true
+            });
+        }
+    }
+}
+
+fn pushed(depot: &Depot<Thing>, item: NonNull<Thing>) {
+    // SAFETY: the caller has the item.
+    unsafe { item.as_ref() }.witness.touch();
+    if let Err(item) = depot.push(item) {
+        drop(unbox(item));
+    }
+}
+
+fn unbox(item: NonNull<Thing>) -> Box<Thing> {
+    // SAFETY: items of these models come from `Box::leak` and leave the depot once.
+    let thing = unsafe { Box::from_raw(item.as_ptr()) };
+    thing.witness.touch();
+    thing
+}
+
+fn leak(thing: Box<Thing>) -> NonNull<Thing> {
+    NonNull::from(Box::leak(thing))
+}
+
+#[test]
+fn depot_hands_each_item_on_once_and_whole() {
+    model(4, || {
+        let counts = Arc::new(Counts::default());
+        let depot = loom::sync::Arc::new(Depot::new(1));
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let (depot, item) = (loom::sync::Arc::clone(&depot), leak(Thing::boxed(&counts)));
+                thread::spawn(move || {
+                    pushed(&depot, item);
+                    drop(depot.pop().map(unbox));
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(depot.len(), 2 - counts.items_dropped.load(SeqCst));
+        drop(depot);
+        counts.assert_all_freed(0);
+    });
+}
+
+#[test]
+fn depot_tells_a_head_that_came_back_from_one_that_stayed() {
+    model(3, || {
+        let counts = Arc::new(Counts::default());
+        let depot = loom::sync::Arc::new(Depot::new(2));
+        pushed(&depot, leak(Thing::boxed(&counts)));
+        pushed(&depot, leak(Thing::boxed(&counts)));
+        let other = {
+            let depot = loom::sync::Arc::clone(&depot);
+            thread::spawn(move || {
+                // Newest away, oldest away, newest back: the head is the same cell again, and its link is another.
+                let newest = depot.pop().map(unbox);
+                let oldest = depot.pop().map(unbox);
+                newest.into_iter().for_each(|thing| pushed(&depot, leak(thing)));
+                drop(oldest);
+            })
+        };
+        let mine = depot.pop().map(unbox);
+        other.join().unwrap();
+        drop(mine);
+        let left = std::iter::from_fn(|| depot.pop().map(unbox)).count();
+        assert_eq!(left + counts.items_dropped.load(SeqCst) - left, 2);
+        drop(depot);
+        counts.assert_all_freed(0);
+    });
+}
+
+#[test]
+fn a_slot_left_by_one_thread_is_whole_for_the_next() {
+    model(3, || {
+        let counts = Arc::new(Counts::default());
+        let recycler = recycler(&counts, 4);
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let recycler = recycler.clone();
+                thread::spawn(move || {
+                    take(&recycler).give_back();
+                    drop(recycler);
+                    end_thread();
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let totals = recycler.totals();
+        assert_eq!((totals.taken, totals.returned), (2, 2));
+        assert_eq!(totals.idle as u64, totals.created);
+        // Both items or the one that both used: whichever thread comes next may have what lies in slots without a thread.
+        let mine = take(&recycler);
+        assert_eq!(recycler.totals().created, totals.created);
+        mine.give_back();
+        drop(recycler);
+        end_thread();
+        counts.assert_all_freed(1);
+    });
+}
+
+#[test]
+fn trim_and_a_thread_that_comes_agree_on_whose_a_slot_is() {
+    model(3, || {
+        let counts = Arc::new(Counts::default());
+        let recycler = recycler(&counts, 4);
+        {
+            let recycler = recycler.clone();
+            thread::spawn(move || {
+                take(&recycler).give_back();
+                drop(recycler);
+                end_thread();
+            })
+            .join()
+            .unwrap();
+        }
+        let other = {
+            let recycler = recycler.clone();
+            thread::spawn(move || {
+                take(&recycler).give_back();
+                drop(recycler);
+                end_thread();
+            })
+        };
+        recycler.trim();
+        other.join().unwrap();
+        drop(recycler);
+        end_thread();
+        counts.assert_all_freed(1);
+    });
+}
+
+#[test]
+fn the_last_handle_goes_beside_a_take_and_a_return() {
+    model(3, || {
+        let counts = Arc::new(Counts::default());
+        let recycler = recycler(&counts, 2);
+        let other = {
+            let recycler = recycler.clone();
+            thread::spawn(move || {
+                let out = take(&recycler);
+                drop(recycler);
+                out.give_back();
+                end_thread();
+            })
+        };
+        drop(recycler);
+        other.join().unwrap();
+        counts.assert_all_freed(1);
+    });
+}
+
+#[test]
+fn two_items_come_home_to_a_recycler_that_is_closing() {
+    model(3, || {
+        let counts = Arc::new(Counts::default());
+        let recycler = recycler(&counts, 2);
+        let outs = [take(&recycler), take(&recycler)];
+        let threads = outs.map(|out| {
+            thread::spawn(move || {
+                out.give_back();
+                end_thread();
+            })
+        });
+        drop(recycler);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        end_thread();
+        counts.assert_all_freed(1);
+    });
+}
+
+#[test]
+fn an_item_for_which_nobody_has_room_comes_home_to_a_recycler_that_is_closing() {
+    model(3, || {
+        let counts = Arc::new(Counts::default());
+        let recycler = recycler(&counts, 0);
+        let out = take(&recycler);
+        let other = thread::spawn(move || {
+            out.give_back();
+            end_thread();
+        });
+        drop(recycler);
+        other.join().unwrap();
+        end_thread();
+        counts.assert_all_freed(1);
+    });
+}
+
+/// Such a thread never adopts a slot again, so nobody may rely on its looking later.
+#[test]
+fn a_thread_that_has_ended_gives_back_beside_the_closing() {
+    model(4, || {
+        let counts = Arc::new(Counts::default());
+        let recycler = recycler(&counts, 2);
+        let other = {
+            let recycler = recycler.clone();
+            thread::spawn(move || {
+                let out = take(&recycler);
+                drop(recycler);
+                end_thread();
+                out.give_back();
+            })
+        };
+        drop(recycler);
+        other.join().unwrap();
+        counts.assert_all_freed(1);
+    });
+}
+
+#[test]
+fn a_return_beside_the_closing_is_made_good_at_the_next_adoption() {
+    model(3, || {
+        let counts = Arc::new(Counts::default());
+        let first = recycler(&counts, 2);
+        let second = recycler(&counts, 2);
+        let other = {
+            let (first, second) = (first.clone(), second.clone());
+            thread::spawn(move || {
+                let out = take(&first);
+                drop(first);
+                out.give_back();
+                take(&second).give_back();
+                (counts_of(&second), second)
+            })
+        };
+        drop(first);
+        let (seen, second_again) = other.join().unwrap();
+        assert_eq!(seen.recyclers_dropped.load(SeqCst), 1, "the thread lives on, and the first recycler is gone");
+        drop((second, second_again));
+    });
+}
+
+fn counts_of(recycler: &Recycler<Things>) -> Arc<Counts> {
+    Arc::clone(&recycler.kind().0)
+}
+
+/// A thread that adopts a slot elsewhere tidies up closed recyclers; one whose items are still out it must let be.
+#[test]
+fn a_closed_recycler_with_items_out_keeps_its_slots_apart() {
+    model(3, || {
+        let counts = Arc::new(Counts::default());
+        let first = recycler(&counts, 2);
+        let second = recycler(&counts, 2);
+        let (mine, other) = (take(&first), take(&first));
+        drop(first);
+        take(&second).give_back();
+        let other = thread::spawn(move || {
+            other.give_back();
+            end_thread();
+        });
+        mine.give_back();
+        other.join().unwrap();
+        drop(second);
+        end_thread();
+        counts.assert_all_freed(2);
+    });
+}
