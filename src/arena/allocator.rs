@@ -123,7 +123,7 @@ unsafe fn shrink<L: Local, E: Outcome>(
         if let Some(narrower) = unsafe { local.region().shrink(block, old, new) } {
             return Ok(whole(narrower, new));
         }
-    } else if block.addr().get() % new.align() == 0 {
+    } else if block.addr().get().is_multiple_of(new.align()) {
         return Ok(whole(block, new));
     }
     // SAFETY: `new` is not larger, so all of it is in the old block.

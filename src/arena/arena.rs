@@ -394,8 +394,10 @@ impl Arena {
     ///
     /// `arena` is alive.
     pub(super) unsafe fn own_ledger_at(arena: *mut Arena) -> NonNull<Ledger> {
+        // SAFETY: `arena` is alive.
+        let ledger = unsafe { &raw mut (*arena).ledger };
         // SAFETY: a field of a live arena is not at null.
-        unsafe { NonNull::new_unchecked(&raw mut (*arena).ledger) }
+        unsafe { NonNull::new_unchecked(ledger) }
     }
 
     pub(super) fn own_ledger(&self) -> &Ledger {

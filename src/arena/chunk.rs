@@ -63,11 +63,11 @@ fn rounded_to(bytes: usize, align: usize) -> usize {
 /// included: it tries twice the last one, then half of that, and so on down to `bytes`.
 pub(crate) fn next(last: usize, bytes: usize, room: usize) -> Option<usize> {
     let room = room.checked_sub(FOOTER_BYTES)?;
-    let least = bytes.max(CHUNK_BYTES_MIN);
-    let mut base = last.checked_mul(2)?.max(least);
-    let enough = rounded_up(least)?;
+    let smallest = bytes.max(CHUNK_BYTES_MIN);
+    let mut base = last.checked_mul(2)?.max(smallest);
+    let enough = rounded_up(smallest)?;
     let mut fits = None;
-    while base >= least {
+    while base >= smallest {
         let size = rounded_up(base)?;
         if size <= room {
             fits = Some(size);

@@ -63,8 +63,10 @@ impl<F: FnOnce()> Drop for Deferred<F> {
 /// As for `Header::drop_value`, with `T` the type of the entry.
 unsafe fn drop_entry<T>(header: *mut Header) {
     // SAFETY: the header is the first field of an `Entry<T>` (`repr(C)`), written by `push` through a pointer to all
-    // of it, so the cast reaches the value, which is initialised and dropped here for the first time.
-    unsafe { ptr::drop_in_place(&raw mut (*header.cast::<Entry<T>>()).value) };
+    // of it, so the cast reaches the value.
+    let value = unsafe { &raw mut (*header.cast::<Entry<T>>()).value };
+    // SAFETY: the value is initialised, and dropped here for the first time.
+    unsafe { ptr::drop_in_place(value) };
 }
 
 impl Cleanups {
@@ -101,7 +103,9 @@ impl Cleanups {
             }
         }
         // SAFETY: a field of the entry just written.
-        unsafe { NonNull::new_unchecked(&raw mut (*entry).value) }
+        let value = unsafe { &raw mut (*entry).value };
+        // SAFETY: not at null, as the entry is not.
+        unsafe { NonNull::new_unchecked(value) }
     }
 
     /// Runs and forgets everything, newest first. The first panic comes back once the others have run.
@@ -118,11 +122,11 @@ impl Cleanups {
                 return first;
             }
             // SAFETY: linked nodes are initialised and live until the arena is rewound, after this.
-            let next = unsafe { (*header).next };
+            let Header { next, drop_value } = unsafe { header.read() };
             // Unlinked before it runs: a node never runs twice, whatever it does.
             self.newest.store(next, Ordering::Relaxed);
-            // SAFETY: as above; `drop_value` was written with the entry's own type, and this is its one call.
-            let ran = catch_unwind(AssertUnwindSafe(|| unsafe { ((*header).drop_value)(header) }));
+            // SAFETY: `drop_value` was written with the entry's own type, and this is its one call.
+            let ran = catch_unwind(AssertUnwindSafe(|| unsafe { drop_value(header) }));
             if let Err(payload) = ran {
                 match first {
                     None => first = Some(payload),
@@ -144,7 +148,9 @@ fn discard(payload: Payload) {
 /// Resumes a cleanup's panic; while the thread is already unwinding, drops it and says so.
 pub(crate) fn must_swallow(payload: &mut Option<Payload>) -> bool {
     if payload.is_some() && std::thread::panicking() {
-        payload.take().map(discard);
+        if let Some(payload) = payload.take() {
+            discard(payload);
+        }
         return true;
     }
     false

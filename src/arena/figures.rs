@@ -70,7 +70,7 @@ impl Histogram {
 
     /// The bucket of a size: its power of two and the two bits below the highest, which is how a float begins.
     #[inline(always)]
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "the first two bits are exact")]
+    #[expect(clippy::cast_precision_loss, reason = "the first two bits are exact")]
     pub(crate) fn bucket(size: usize) -> usize {
         // Signed: the conversion is one instruction then; no size exceeds `isize::MAX`.
         let head = (size.cast_signed() as f64).to_bits() >> 50;

@@ -49,8 +49,7 @@ fn whole_words(layout: Layout) -> usize {
 
 /// A place for a value without bytes, and for the finger of a region without chunks.
 fn nowhere(align: usize) -> NonNull<u8> {
-    let align = std::num::NonZero::new(align.max(MIN_ALIGN)).unwrap_or(std::num::NonZero::<usize>::MIN);
-    NonNull::without_provenance(align)
+    NonNull::new(std::ptr::without_provenance_mut(align.max(MIN_ALIGN))).unwrap_or(NonNull::dangling())
 }
 
 impl Region {
@@ -343,7 +342,7 @@ impl Region {
 /// The bytes are writable and unused; `start` and `bytes` are multiples of [`MIN_ALIGN`].
 unsafe fn fill(start: NonNull<u8>, bytes: usize, byte: u8) {
     let (start, word) = (start.cast::<u64>(), u64::from_ne_bytes([byte; 8]));
-    debug_assert!(start.is_aligned() && bytes % size_of::<u64>() == 0, "a finger moves by whole words");
+    debug_assert!(start.is_aligned() && bytes.is_multiple_of(size_of::<u64>()), "a finger moves by whole words");
     for at in 0..bytes / size_of::<u64>() {
         // SAFETY: within the bytes.
         let place = unsafe { start.add(at) };

@@ -114,7 +114,6 @@ unsafe impl<R: Root, G: Guard + Send> Send for Sealed<R, G> {}
 // SAFETY: `&self` lends the root alone, never the guard.
 unsafe impl<R: Root, G: Guard> Sync for Sealed<R, G> where R::At<'static>: Sync {}
 
-#[expect(private_interfaces, private_bounds, reason = "as for `Guard`")]
 impl<R: Root, G: Guard> Sealed<R, G> {
     /// Builds a root in the guard's arena and seals the two.
     ///

@@ -271,7 +271,9 @@ impl SharedArena {
         // SAFETY: just taken or made: ours alone.
         let block = unsafe { taken.as_mut() };
         // SAFETY: the root is alive.
-        let ledger_at = unsafe { Arena::own_ledger_at(&raw mut (*self.root.as_ptr()).arena) };
+        let root = unsafe { &raw mut (*self.root.as_ptr()).arena };
+        // SAFETY: the root is alive.
+        let ledger_at = unsafe { Arena::own_ledger_at(root) };
         // SAFETY: a field of the root, which is Sync.
         let ledger = unsafe { ledger_at.as_ref() };
         let mut booked = ledger.reserve(size_of::<Block>() + block.arena.held(), size_of::<Block>());

@@ -5,6 +5,7 @@
 //! iterator may allocate in the same arena, since its target is taken before it runs.
 //! Cost: no heap call while a chunk has room.
 #![expect(unsafe_code, reason = "turns fresh memory into references")]
+#![expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
 
 use super::cleanups::{Deferred, Entry};
 use super::ledger::Refusal;
@@ -257,7 +258,6 @@ macro_rules! arena_methods {
             /// assert_eq!(*limit, 17);
             /// ```
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn alloc<T>(&self, value: T) -> &mut T {
                 let Ok(value) = values::alloc::<_, _, Infallible>(self, value);
                 value
@@ -269,7 +269,6 @@ macro_rules! arena_methods {
             ///
             /// [`BudgetExceeded`] when neither the chunk nor the budget has room.
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, BudgetExceeded> {
                 values::alloc(self, value)
             }
@@ -282,7 +281,6 @@ macro_rules! arena_methods {
             /// assert_eq!(table.len(), 512);
             /// ```
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn alloc_with<T>(&self, f: impl FnOnce() -> T) -> &mut T {
                 let Ok(value) = values::alloc_with::<_, _, Infallible>(self, f);
                 value
@@ -294,7 +292,6 @@ macro_rules! arena_methods {
             ///
             /// [`BudgetExceeded`].
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn try_alloc_with<T>(&self, f: impl FnOnce() -> T) -> Result<&mut T, BudgetExceeded> {
                 values::alloc_with(self, f)
             }
@@ -309,7 +306,6 @@ macro_rules! arena_methods {
             /// assert_eq!(tenant, "tenant-9");
             /// ```
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn alloc_str(&self, text: &str) -> &mut str {
                 let Ok(text) = values::alloc_str::<_, Infallible>(self, text);
                 text
@@ -321,7 +317,6 @@ macro_rules! arena_methods {
             ///
             /// [`BudgetExceeded`].
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn try_alloc_str(&self, text: &str) -> Result<&mut str, BudgetExceeded> {
                 values::alloc_str(self, text)
             }
@@ -333,7 +328,6 @@ macro_rules! arena_methods {
             /// assert_eq!(arena.alloc_slice_copy(&[3, 1, 2]), [3, 1, 2]);
             /// ```
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn alloc_slice_copy<T: Copy>(&self, from: &[T]) -> &mut [T] {
                 let Ok(slice) = values::alloc_slice_copy::<_, _, Infallible>(self, from);
                 slice
@@ -345,7 +339,6 @@ macro_rules! arena_methods {
             ///
             /// [`BudgetExceeded`].
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn try_alloc_slice_copy<T: Copy>(&self, from: &[T]) -> Result<&mut [T], BudgetExceeded> {
                 values::alloc_slice_copy(self, from)
             }
@@ -365,7 +358,6 @@ macro_rules! arena_methods {
             /// assert_eq!((scores[0].node, scores[0].fit), (7, 0.75));
             /// ```
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn alloc_slice_clone<T: Clone>(&self, from: &[T]) -> &mut [T] {
                 self.alloc_slice_fill_with(from.len(), |i| from[i].clone())
             }
@@ -376,7 +368,6 @@ macro_rules! arena_methods {
             ///
             /// [`BudgetExceeded`].
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn try_alloc_slice_clone<T: Clone>(&self, from: &[T]) -> Result<&mut [T], BudgetExceeded> {
                 self.try_alloc_slice_fill_with(from.len(), |i| from[i].clone())
             }
@@ -392,7 +383,6 @@ macro_rules! arena_methods {
             /// assert_eq!(arena.alloc_slice_fill_with(4, |i| i * i), [0, 1, 4, 9]);
             /// ```
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn alloc_slice_fill_with<T>(&self, len: usize, f: impl FnMut(usize) -> T) -> &mut [T] {
                 let Ok(slice) = values::alloc_slice_fill_with::<_, _, Infallible>(self, len, f);
                 slice
@@ -404,7 +394,6 @@ macro_rules! arena_methods {
             ///
             /// [`BudgetExceeded`].
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn try_alloc_slice_fill_with<T>(
                 &self,
                 len: usize,
@@ -421,7 +410,6 @@ macro_rules! arena_methods {
             /// assert_eq!(names, ["web", "db", "cache"]);
             /// ```
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn alloc_slice_fill_iter<T>(&self, values: impl IntoIterator<Item = T>) -> &mut [T] {
                 let Ok(slice) = values::alloc_slice_fill_iter::<_, _, Infallible>(self, values);
                 slice
@@ -434,7 +422,6 @@ macro_rules! arena_methods {
             ///
             /// [`BudgetExceeded`].
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn try_alloc_slice_fill_iter<T>(
                 &self,
                 values: impl IntoIterator<Item = T>,
@@ -451,7 +438,6 @@ macro_rules! arena_methods {
             /// assert_eq!(frame.len(), 4096);
             /// ```
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn alloc_uninit_slice<T>(&self, len: usize) -> &mut [MaybeUninit<T>] {
                 let Ok(slice) = values::alloc_uninit_slice::<_, _, Infallible>(self, len);
                 slice
@@ -463,7 +449,6 @@ macro_rules! arena_methods {
             ///
             /// [`BudgetExceeded`].
             #[inline(always)]
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn try_alloc_uninit_slice<T>(&self, len: usize) -> Result<&mut [MaybeUninit<T>], BudgetExceeded> {
                 values::alloc_uninit_slice(self, len)
             }
@@ -504,7 +489,6 @@ macro_rules! arena_methods {
             /// let reason = arena.format(format_args!("node-{} has {} MiB free", 17, 2048));
             /// assert_eq!(reason, "node-17 has 2048 MiB free");
             /// ```
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn format(&self, text: fmt::Arguments<'_>) -> &mut str {
                 let Ok(text) = values::format::<_, Infallible>(self, text);
                 text
@@ -519,7 +503,6 @@ macro_rules! arena_methods {
             /// # Panics
             ///
             /// As [`format`](Self::format).
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn try_format(&self, text: fmt::Arguments<'_>) -> Result<&mut str, BudgetExceeded> {
                 values::format(self, text)
             }
@@ -535,7 +518,6 @@ macro_rules! arena_methods {
             /// log.push(4);
             /// assert_eq!(log.len(), 4);
             /// ```
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn alloc_with_drop<T: Send + 'static>(&self, value: T) -> &mut T {
                 let Ok(value) = values::alloc_with_drop::<_, _, Infallible>(self, value);
                 value
@@ -546,7 +528,6 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
-            #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
             pub fn try_alloc_with_drop<T: Send + 'static>(&self, value: T) -> Result<&mut T, BudgetExceeded> {
                 values::alloc_with_drop(self, value)
             }

@@ -14,7 +14,7 @@ const CELL_BITS: u32 = 24;
 const CELL_MASK: u64 = (1 << CELL_BITS) - 1;
 
 /// The most items that a depot can be made for.
-pub(super) const ITEMS_MAX: usize = CELL_MASK as usize - 1;
+pub(super) const ITEMS_MAX: usize = (1 << CELL_BITS) - 2;
 
 #[derive(Debug)]
 struct Cell<T> {

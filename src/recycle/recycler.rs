@@ -349,13 +349,12 @@ impl<K: Kind> Inner<K> {
         slot: Option<&Slot<K>>,
         make: impl FnOnce(Option<&K::Local>) -> Result<Box<K::Item>, E>,
     ) -> Result<NonNull<K::Item>, E> {
-        let item = match self.depot.pop() {
-            Some(item) => item,
-            None => {
-                let item = make(slot.map(|slot| &slot.local))?;
-                self.created.fetch_add(1, Ordering::Relaxed);
-                NonNull::from(Box::leak(item))
-            }
+        let item = if let Some(item) = self.depot.pop() {
+            item
+        } else {
+            let item = make(slot.map(|slot| &slot.local))?;
+            self.created.fetch_add(1, Ordering::Relaxed);
+            NonNull::from(Box::leak(item))
         };
         // Counted once there is something to give back: a `make` that fails or panics leaves the sums equal.
         match slot {
@@ -452,7 +451,7 @@ impl<K: Kind> Inner<K> {
             // SAFETY: popped once; made by `Box::leak`.
             drop(unsafe { Box::from_raw(item.as_ptr()) });
         }
-        self.each_slot(|slot| slot.drain());
+        self.each_slot(Slot::drain);
         alone
     }
 
