@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 use super::{Arena, BudgetExceeded, SharedArena};
+use std::alloc::Layout;
 use std::fmt;
+use std::ptr::NonNull;
 
 mod sealed {
     pub trait Sealed {}
@@ -35,6 +37,8 @@ pub trait AnyArena: sealed::Sealed {
     fn alloc_slice_fill_with<T>(&self, len: usize, f: impl FnMut(usize) -> T) -> &mut [T];
     /// [`Arena::alloc_slice_fill_iter`].
     fn alloc_slice_fill_iter<T>(&self, values: impl IntoIterator<Item = T>) -> &mut [T];
+    /// [`Arena::alloc_layout`].
+    fn alloc_layout(&self, layout: Layout) -> NonNull<u8>;
     /// [`Arena::format`].
     fn format(&self, text: fmt::Arguments<'_>) -> &mut str;
     /// [`Arena::try_alloc`].
@@ -49,6 +53,12 @@ pub trait AnyArena: sealed::Sealed {
     ///
     /// [`BudgetExceeded`].
     fn try_alloc_str(&self, text: &str) -> Result<&mut str, BudgetExceeded>;
+    /// [`Arena::try_alloc_layout`].
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    fn try_alloc_layout(&self, layout: Layout) -> Result<NonNull<u8>, BudgetExceeded>;
 }
 
 macro_rules! any_arena {
@@ -85,6 +95,14 @@ macro_rules! any_arena {
             #[inline(always)]
             fn try_alloc_str(&self, text: &str) -> Result<&mut str, BudgetExceeded> {
                 self.try_alloc_str(text)
+            }
+            #[inline(always)]
+            fn alloc_layout(&self, layout: Layout) -> NonNull<u8> {
+                self.alloc_layout(layout)
+            }
+            #[inline(always)]
+            fn try_alloc_layout(&self, layout: Layout) -> Result<NonNull<u8>, BudgetExceeded> {
+                self.try_alloc_layout(layout)
             }
         }
     };

@@ -6,10 +6,11 @@
 //! Cost: the root is placed in the arena; no heap call.
 #![expect(unsafe_code, reason = "a value that borrows from a neighbour it moves with")]
 
-use super::ledger::BudgetExceeded;
-use super::local::Local;
+use super::any::AnyArena;
+use super::ledger::{BudgetExceeded, Refusal};
 use super::pool::{PooledArena, PooledSharedArena};
-use super::{Arena, SharedArena, values};
+use super::{Arena, SharedArena};
+use std::alloc::Layout;
 use std::convert::Infallible;
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -47,32 +48,38 @@ macro_rules! sealed_root {
     };
 }
 
-/// A pool's guard, as what a [`Sealed`] owns: [`PooledArena`] or [`PooledSharedArena`].
+/// A pool's guard, as what a [`Sealed`] owns: [`PooledArena`] or [`PooledSharedArena`], and no other type.
 ///
-/// The arena that a guard lends stays where it is when the guard moves; this trait is implemented here alone.
-#[expect(private_bounds, reason = "sealed: the bound names what only this crate can implement")]
-pub trait Guard: Owner {}
-impl<G: Owner> Guard for G {}
-
 /// # Safety
 ///
-/// `arena` gives the same address however the guard moves, valid until it is dropped.
-pub(crate) unsafe trait Owner {
-    type Arena: Local + 'static;
+/// The arena lent stays at one address however the guard moves, until the guard is dropped.
+pub unsafe trait Guard: private::Sealed {
+    /// The kind of arena that the guard lends.
+    type Arena: AnyArena + 'static;
+
+    /// The arena.
     fn arena(&self) -> &Self::Arena;
 }
 
+mod private {
+    pub trait Sealed {}
+    impl Sealed for super::PooledArena {}
+    impl Sealed for super::PooledSharedArena {}
+}
+
 // SAFETY: the arena lies in the guard's block on the heap.
-unsafe impl Owner for PooledArena {
+unsafe impl Guard for PooledArena {
     type Arena = Arena;
+
     fn arena(&self) -> &Arena {
         self
     }
 }
 
 // SAFETY: as above.
-unsafe impl Owner for PooledSharedArena {
+unsafe impl Guard for PooledSharedArena {
     type Arena = SharedArena;
+
     fn arena(&self) -> &SharedArena {
         self
     }
@@ -150,16 +157,14 @@ impl<R: Root, G: Guard> Sealed<R, G> {
         Self::seal::<Told<E>>(guard, |arena| build(arena).map_err(Told)).map_err(|Told(error)| error)
     }
 
-    fn seal<E: super::ledger::Refusal>(
-        guard: G,
-        build: impl for<'a> FnOnce(&'a G::Arena) -> Result<R::At<'a>, E>,
-    ) -> Result<Self, E> {
+    fn seal<E: Refusal>(guard: G, build: impl for<'a> FnOnce(&'a G::Arena) -> Result<R::At<'a>, E>) -> Result<Self, E> {
         let arena: *const G::Arena = guard.arena();
         // SAFETY: the arena outlives the root: both go with the guard, the root first. `build` works for every lifetime,
         // so it cannot make use of this one being `'static`.
         let arena: &'static G::Arena = unsafe { &*arena };
         let root: R::At<'static> = build(arena)?;
-        let place = values::raw::<_, E>(arena, std::alloc::Layout::new::<R::At<'static>>())?.cast::<R::At<'static>>();
+        let layout = Layout::new::<R::At<'static>>();
+        let place = arena.try_alloc_layout(layout).map_err(E::refuse)?.cast::<R::At<'static>>();
         // SAFETY: fresh memory of the root's layout. It is dropped in `drop`.
         unsafe { place.write(root) };
         Ok(Self { root: place, guard })
@@ -238,7 +243,7 @@ impl<R: Root, G: Guard> Sealed<R, G> {
 /// A user's error, as one that a refusal can become.
 struct Told<E>(E);
 
-impl<E: From<BudgetExceeded>> super::ledger::Refusal for Told<E> {
+impl<E: From<BudgetExceeded>> Refusal for Told<E> {
     fn refuse(error: BudgetExceeded) -> Self {
         Self(error.into())
     }

@@ -95,7 +95,6 @@ impl<T> Depot<T> {
     fn put_cell(&self, head: &AtomicU64, cell: usize) {
         let mut seen = head.load(Ordering::Relaxed);
         loop {
-            #[expect(clippy::cast_possible_truncation, reason = "masked to 24 bits")]
             self.cells[cell].next.store((seen & CELL_MASK) as u32, Ordering::Relaxed);
             let tag = (seen >> CELL_BITS).wrapping_add(1);
             let new = tag << CELL_BITS | (cell as u64 + 1);
