@@ -84,7 +84,7 @@ impl ArenaOptions {
             retain_bytes_max: Self::RETAIN_BYTES_DEFAULT,
             idle_max: Self::IDLE_DEFAULT,
             on_reset: Reset::default(),
-            recycle: true,
+            recycle: !cfg!(blixard_no_recycle),
         }
     }
 
@@ -123,7 +123,8 @@ impl ArenaOptions {
     }
 
     /// Whether a pool reuses arenas. `false` frees each one when it comes back: under `AddressSanitizer` a use after
-    /// the end of a request is then reported, where recycled memory would hide it.
+    /// the end of a request is then reported, where recycled memory would hide it. The default is `true`, and `false`
+    /// in builds with `--cfg blixard_no_recycle`, which turns it off for a whole test suite.
     pub fn recycle(mut self, recycle: bool) -> Self {
         self.recycle = recycle;
         self
