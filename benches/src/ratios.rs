@@ -2,7 +2,7 @@
 //!
 //! A round runs every contender of a group once for about the same time, forwards in even rounds and backwards in odd ones, so
 //! that whatever disturbs the machine disturbs neighbours alike; a ratio is taken within a round, and the median over the rounds is
-//! what counts. A sample from a disturbed core is taken again ([`crate::yardstick`]). Cost: about `rounds x contenders x 4 ms` per group.
+//! what counts. A sample from a disturbed core is taken again or left out ([`crate::yardstick`]). Cost: about `rounds x contenders x 4 ms` per group.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -134,11 +134,12 @@ fn work(group: &str, contender: &str, iterations: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// A group's times: one row per contender, one column per round, in nanoseconds per operation.
+/// A group's times: one row per contender, one column per round, in nanoseconds per operation; not a number where no undisturbed
+/// sample could be had.
 struct Table<'a> {
     group: &'a Group,
     times: Vec<Vec<f64>>,
-    /// Samples, and those among them that were taken on a disturbed core after all.
+    /// Samples asked for, and those that could not be had.
     samples: (usize, usize),
 }
 
@@ -155,7 +156,8 @@ impl<'a> Table<'a> {
             for index in order {
                 let contender = &mut group.contenders[index];
                 let spent = yardstick.sample(contender.threads, || contender.run(iterations[index]));
-                times[index].push(per_operation(spent, iterations[index] * group.elements));
+                let operations = iterations[index] * group.elements;
+                times[index].push(spent.map_or(f64::NAN, |spent| per_operation(spent, operations)));
             }
         }
         Self { group, times, samples: yardstick.counts() }
@@ -202,8 +204,10 @@ struct Spread {
 
 impl Spread {
     fn of(mut values: Vec<f64>) -> Self {
+        values.retain(|value| !value.is_nan());
         values.sort_by(f64::total_cmp);
-        let at = |percent: usize| values[(values.len() - 1) * percent / 100];
+        let at =
+            |percent: usize| values.get(values.len().saturating_sub(1) * percent / 100).copied().unwrap_or(f64::NAN);
         Self { least: at(0), low: at(10), median: at(50), high: at(90) }
     }
 }
@@ -212,7 +216,7 @@ impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Group { name, note, contenders, .. } = self.group;
         let (samples, disturbed) = self.samples;
-        writeln!(f, "\n### {name}\n\n{note}. Taken on a disturbed core: {disturbed} of {samples} samples.\n")?;
+        writeln!(f, "\n### {name}\n\n{note}. Left out, the core being disturbed: {disturbed} of {samples} samples.\n")?;
         let threads: Vec<usize> =
             [1, 2].into_iter().filter(|n| contenders.iter().any(|one| one.threads == *n)).collect();
         for threads in &threads {
@@ -348,6 +352,13 @@ mod tests {
     fn a_spread_is_ordered_and_takes_the_median() {
         let Spread { least, low, median, high } = Spread::of((1_u8..=101).rev().map(f64::from).collect());
         assert_eq!([least, low, median, high].map(f64::to_bits), [1.0, 11.0, 51.0, 91.0].map(f64::to_bits));
+    }
+
+    #[test]
+    fn samples_that_could_not_be_had_do_not_count() {
+        let Spread { least, median, high, .. } = Spread::of(vec![f64::NAN, 3.0, 1.0, f64::NAN, 2.0]);
+        assert_eq!([least, median, high].map(f64::to_bits), [1.0, 2.0, 2.0].map(f64::to_bits));
+        assert!(Spread::of(vec![f64::NAN]).median.is_nan());
     }
 
     #[test]
