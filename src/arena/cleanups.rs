@@ -137,13 +137,20 @@ impl Cleanups {
     }
 }
 
-/// Drops a panic's payload, whose own destructor may panic.
-fn discard(payload: Payload) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // A payload whose destructor panics with a payload: that one is let go without its destructor.
-        let _ = std::mem::ManuallyDrop::new(second);
+/// Drops a panic's payload, whose own destructor may panic, with a payload whose own destructor may panic ...
+fn discard(mut payload: Payload) {
+    for _ in 0..DISCARDS_MAX {
+        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            Ok(()) => return,
+            Err(next) => payload = next,
+        }
     }
+    // One that never ends is let go without its destructor.
+    let _ = std::mem::ManuallyDrop::new(payload);
 }
+
+/// Payloads in a row that are given a chance to be dropped.
+const DISCARDS_MAX: usize = 16;
 
 /// Resumes a cleanup's panic; while the thread is already unwinding, drops it and says so.
 pub(crate) fn must_swallow(payload: &mut Option<Payload>) -> bool {

@@ -40,6 +40,8 @@ mod cleanups;
 mod figures;
 mod ledger;
 mod local;
+#[cfg(all(test, blixard_loom))]
+mod loom_models;
 mod options;
 mod pool;
 mod region;

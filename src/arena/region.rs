@@ -17,7 +17,7 @@
 
 use super::chunk::{self, FOOTER_BYTES};
 use super::ledger::{BudgetExceeded, Ledger};
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, Witness};
 use allocator_api2::alloc::Allocator;
 use bumpalo::Bump;
 use std::alloc::Layout;
@@ -38,6 +38,8 @@ pub(crate) struct Region {
     /// anybody.
     used_before: AtomicUsize,
     chunks: AtomicUsize,
+    /// Touched wherever the finger is: loom's sight of memory that it does not check itself.
+    witness: Witness,
     bump: Bump<MIN_ALIGN>,
 }
 
@@ -68,6 +70,7 @@ impl Region {
             start: place(),
             used_before: AtomicUsize::new(0),
             chunks: AtomicUsize::new(chunks),
+            witness: Witness::default(),
             bump,
         }
     }
@@ -107,6 +110,7 @@ impl Region {
     /// Room for `layout` in the present chunk.
     #[inline(always)]
     pub(crate) fn bump(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.witness.touch();
         let bytes = whole_words(layout);
         let (mut at, end) = (self.finger.get(), self.end.get());
         if layout.align() > MIN_ALIGN {
@@ -200,6 +204,7 @@ impl Region {
     /// be from this region.
     #[inline(always)]
     pub(crate) unsafe fn rewind(&self, block: NonNull<u8>, layout: Layout) {
+        self.witness.touch();
         if self.is_newest(block, layout) {
             self.finger.set(block);
         }
@@ -212,6 +217,7 @@ impl Region {
     /// As for `Allocator::grow`: `block` is live, fits `old`, and `new` is not smaller.
     #[inline(always)]
     pub(crate) unsafe fn extend(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Option<NonNull<u8>> {
+        self.witness.touch();
         if self.is_newest(block, old) && block.addr().get() & (new.align() - 1) == 0 {
             let bytes = whole_words(new);
             if bytes > self.end.get().addr().get() - block.addr().get() {
@@ -238,6 +244,7 @@ impl Region {
     /// As for `Allocator::shrink`.
     #[inline(always)]
     pub(crate) unsafe fn shrink(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Option<NonNull<u8>> {
+        self.witness.touch();
         if block.addr().get() & (new.align() - 1) != 0 {
             return None;
         }
@@ -276,11 +283,13 @@ impl Region {
     /// Bytes handed out, paddings included.
     #[inline(always)]
     pub(crate) fn used(&self) -> usize {
+        self.witness.touch();
         self.used_before() + (self.finger.get().addr().get() - self.start.get().addr().get())
     }
 
     /// Room left in the present chunk.
     pub(crate) fn room(&self) -> usize {
+        self.witness.touch();
         self.end.get().addr().get() - self.finger.get().addr().get()
     }
 
@@ -293,6 +302,7 @@ impl Region {
     /// Lets all values go and keeps the newest chunk. The others are freed, which is booked.
     #[inline(always)]
     pub(crate) fn reset(&mut self, ledger: &Ledger) {
+        self.witness.touch();
         if self.chunks() <= 1 {
             self.rewind_single();
         } else {
@@ -321,6 +331,7 @@ impl Region {
 
     /// Overwrites every byte that was handed out since the last reset, whatever became of the block.
     pub(crate) fn overwrite(&mut self, byte: u8) {
+        self.witness.touch();
         let (start, used) = (self.start.get(), self.used() - self.used_before());
         // SAFETY: the used part of the newest chunk, ours alone by `&mut self`.
         unsafe { fill(start, used, byte) };

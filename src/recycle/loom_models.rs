@@ -15,10 +15,10 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-/// Runs a model, bounded to `preemptions` unless the environment says otherwise.
-fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
+/// Runs a model, bounded to `preemptions` where a number is given and the environment has no other.
+fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.preemption_bound = builder.preemption_bound.or(preemptions);
     builder.check(run);
 }
 
@@ -121,7 +121,7 @@ fn leak(thing: Box<Thing>) -> NonNull<Thing> {
 
 #[test]
 fn depot_hands_each_item_on_once_and_whole() {
-    model(4, || {
+    model(None, || {
         let counts = Arc::new(Counts::default());
         let depot = loom::sync::Arc::new(Depot::new(1));
         let threads: Vec<_> = (0..2)
@@ -142,7 +142,7 @@ fn depot_hands_each_item_on_once_and_whole() {
 
 #[test]
 fn depot_tells_a_head_that_came_back_from_one_that_stayed() {
-    model(3, || {
+    model(None, || {
         let counts = Arc::new(Counts::default());
         let depot = loom::sync::Arc::new(Depot::new(2));
         pushed(&depot, leak(Thing::boxed(&counts)));
@@ -169,7 +169,7 @@ fn depot_tells_a_head_that_came_back_from_one_that_stayed() {
 
 #[test]
 fn a_slot_left_by_one_thread_is_whole_for_the_next() {
-    model(3, || {
+    model(None, || {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 4);
         let threads: Vec<_> = (0..2)
@@ -198,7 +198,7 @@ fn a_slot_left_by_one_thread_is_whole_for_the_next() {
 
 #[test]
 fn trim_and_a_thread_that_comes_agree_on_whose_a_slot_is() {
-    model(3, || {
+    model(None, || {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 4);
         {
@@ -229,7 +229,7 @@ fn trim_and_a_thread_that_comes_agree_on_whose_a_slot_is() {
 
 #[test]
 fn the_last_handle_goes_beside_a_take_and_a_return() {
-    model(3, || {
+    model(None, || {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 2);
         let other = {
@@ -249,7 +249,7 @@ fn the_last_handle_goes_beside_a_take_and_a_return() {
 
 #[test]
 fn two_items_come_home_to_a_recycler_that_is_closing() {
-    model(3, || {
+    model(Some(2), || {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 2);
         let outs = [take(&recycler), take(&recycler)];
@@ -268,7 +268,7 @@ fn two_items_come_home_to_a_recycler_that_is_closing() {
 
 #[test]
 fn an_item_for_which_nobody_has_room_comes_home_to_a_recycler_that_is_closing() {
-    model(3, || {
+    model(None, || {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 0);
         let out = take(&recycler);
@@ -286,7 +286,7 @@ fn an_item_for_which_nobody_has_room_comes_home_to_a_recycler_that_is_closing() 
 /// Such a thread never adopts a slot again, so nobody may rely on its looking later.
 #[test]
 fn a_thread_that_has_ended_gives_back_beside_the_closing() {
-    model(4, || {
+    model(None, || {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 2);
         let other = {
@@ -306,35 +306,26 @@ fn a_thread_that_has_ended_gives_back_beside_the_closing() {
 
 #[test]
 fn a_return_beside_the_closing_is_made_good_at_the_next_adoption() {
-    model(3, || {
+    model(None, || {
         let counts = Arc::new(Counts::default());
         let first = recycler(&counts, 2);
         let second = recycler(&counts, 2);
-        let other = {
-            let (first, second) = (first.clone(), second.clone());
-            thread::spawn(move || {
-                let out = take(&first);
-                drop(first);
-                out.give_back();
-                take(&second).give_back();
-                (counts_of(&second), second)
-            })
-        };
-        drop(first);
-        let (seen, second_again) = other.join().unwrap();
-        assert_eq!(seen.recyclers_dropped.load(SeqCst), 1, "the thread lives on, and the first recycler is gone");
-        drop((second, second_again));
+        let out = take(&first);
+        let other = thread::spawn(move || drop(first));
+        out.give_back();
+        other.join().unwrap();
+        take(&second).give_back();
+        assert_eq!(counts.items_dropped.load(SeqCst), 1, "the first recycler is empty, though this thread lives on");
+        drop(second);
+        end_thread();
+        counts.assert_all_freed(2);
     });
-}
-
-fn counts_of(recycler: &Recycler<Things>) -> Arc<Counts> {
-    Arc::clone(&recycler.kind().0)
 }
 
 /// A thread that adopts a slot elsewhere tidies up closed recyclers; one whose items are still out it must let be.
 #[test]
 fn a_closed_recycler_with_items_out_keeps_its_slots_apart() {
-    model(3, || {
+    model(None, || {
         let counts = Arc::new(Counts::default());
         let first = recycler(&counts, 2);
         let second = recycler(&counts, 2);
