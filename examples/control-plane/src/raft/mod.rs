@@ -142,8 +142,5 @@ impl<'a> ProposalBatch<'a> {
 
 /// Words why a VM is to be created, once for every form: `write` puts the text where that form keeps it.
 pub fn create_reason<T>(spec: &VmSpec<'_>, write: impl FnOnce(fmt::Arguments<'_>) -> T) -> T {
-    write(format_args!(
-        "create {} for {}: {} mCPU, {} MiB",
-        spec.name, spec.tenant, spec.resources.cpu_milli, spec.resources.memory_mib
-    ))
+    write(format_args!("create {} for {}, class {}", spec.name, spec.tenant, spec.qos.as_str()))
 }

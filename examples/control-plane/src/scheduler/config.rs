@@ -159,37 +159,63 @@ impl<'a> VmConfig<'a> {
     }
 }
 
+/// Longest list of pairs that is ranked; longer ones are sorted.
+const RANKED_MAX: usize = 16;
+
 /// Copies pairs by ascending key, of equal keys the last.
 ///
-/// What is sorted is the position of each pair behind the first eight bytes of its key, as a number: that decides most
-/// comparisons without a look at the texts.
+/// A short list, and most are, is ranked: each pair goes to the place that has as many keys before it, counted without a
+/// branch that depends on the keys. Half of such branches would be guessed wrongly, and that costs more than the
+/// comparisons saved. Keys are compared by their first eight bytes as a number; only keys that agree in these are
+/// looked at as texts.
 fn sorted_in<'a>(memory: impl Region<'a>, pairs: &[(&str, &str)]) -> &'a [(&'a str, &'a str)] {
-    let order = memory.slice_with(pairs.len(), |at| (leading_bytes(pairs[at].0), at));
-    order.sort_unstable_by(|(a_leads, a), (b_leads, b)| {
-        a_leads.cmp(b_leads).then_with(|| pairs[*a].0.cmp(pairs[*b].0)).then(a.cmp(b))
-    });
-    // The last of each run of equal keys moves to the front part, which grows behind the reading.
+    let copy = |(key, value): (&str, &str)| (memory.copy_str(key), memory.copy_str(value));
+    if pairs.len() > RANKED_MAX {
+        let order = memory.slice_with(pairs.len(), |at| at);
+        order.sort_unstable_by_key(|&at| (pairs[at].0, at));
+        return last_of_equals(memory.slice_with(order.len(), |at| copy(pairs[order[at]])));
+    }
+    let leads = memory.slice_with(pairs.len(), |at| leading_bytes(pairs[at].0));
+    let sorted = memory.slice_with(pairs.len(), |_| ("", ""));
+    let mut alike = false;
+    for (at, &lead) in leads.iter().enumerate() {
+        let (mut before, mut same) = (0, 0);
+        for &other in &*leads {
+            before += usize::from(other < lead);
+            same += usize::from(other == lead);
+        }
+        if same > 1 {
+            alike = true;
+            let key = (pairs[at].0, at);
+            before += (0..pairs.len()).filter(|&other| leads[other] == lead && (pairs[other].0, other) < key).count();
+        }
+        sorted[before] = copy(pairs[at]);
+    }
+    if alike { last_of_equals(sorted) } else { sorted }
+}
+
+/// Moves the last pair of each run of equal keys to the front, and returns these.
+fn last_of_equals<'a, 'p>(pairs: &'a mut [(&'p str, &'p str)]) -> &'a [(&'p str, &'p str)] {
     let mut unique = 0;
-    for at in 0..order.len() {
-        let (leads, pair) = order[at];
-        let given_again =
-            order.get(at + 1).is_some_and(|&(next, later)| next == leads && pairs[later].0 == pairs[pair].0);
-        order[unique] = (leads, pair);
+    for at in 0..pairs.len() {
+        let given_again = pairs.get(at + 1).is_some_and(|later| later.0 == pairs[at].0);
+        pairs[unique] = pairs[at];
         unique += usize::from(!given_again);
     }
-    memory.slice_with(unique, |at| {
-        let (key, value) = pairs[order[at].1];
-        (memory.copy_str(key), memory.copy_str(value))
-    })
+    &pairs[..unique]
 }
 
 /// A text's first eight bytes as a number that sorts as they do; a shorter text is followed by zeros.
 fn leading_bytes(text: &str) -> u64 {
     let bytes = text.as_bytes();
-    let leading = bytes.first_chunk().copied().unwrap_or_else(|| {
-        let mut padded = [0; 8];
-        padded[..bytes.len()].copy_from_slice(bytes);
-        padded
-    });
-    u64::from_be_bytes(leading)
+    if let Some(eight) = bytes.first_chunk() {
+        return u64::from_be_bytes(*eight);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        // Two halves that overlap, each where its bytes belong.
+        let (first, last) = (u32::from_be_bytes(*first), u32::from_be_bytes(*last));
+        return u64::from(first) << 32 | u64::from(last) << (8 * (8 - bytes.len()));
+    }
+    let number = bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
+    number << 32 << (8 * (4 - bytes.len()))
 }
