@@ -2,7 +2,7 @@
 //!
 //! A round runs every contender of a group once for about the same time, forwards in even rounds and backwards in odd ones, so
 //! that whatever disturbs the machine disturbs neighbours alike; a ratio is taken within a round, and the median over the rounds is
-//! what counts. A sample from a disturbed core is taken again or left out ([`crate::yardstick`]). Cost: about `rounds x contenders x 4 ms` per group.
+//! what counts. A sample from a disturbed core is taken again or left out ([`crate::yardstick`]). Cost: about `rounds x contenders x 2 ms` per group.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -13,8 +13,8 @@ use crate::contest::{self, Contender, Group, Named, Role};
 use crate::yardstick::Yardstick;
 use crate::{bump, pool, request, shared};
 
-/// What a contender's share of a round should take.
-const SHARE: Duration = Duration::from_millis(4);
+/// What a contender's share of a round should take at least: less than a scheduler's slice, so that few samples are interrupted.
+const SHARE: Duration = Duration::from_micros(1500);
 
 /// Rounds unless told otherwise.
 const ROUNDS: usize = 31;

@@ -1,7 +1,7 @@
 //! Says whether a core is undisturbed right now, so that a sample from a disturbed one is taken again or left out.
 //!
-//! On a rented machine the other half of a physical core belongs to strangers. While they work, code that keeps the core's units busy
-//! runs up to 1.6 times slower and code that waits for memory or locks hardly at all: the ratio of two contenders shifts, not
+//! On a rented or a busy machine something else may share the core. While it works, code that keeps the core's units busy was seen to
+//! run up to 1.6 times slower, and code that waits for memory or locks hardly at all: the ratio of two contenders shifts, not
 //! only their times. The yardstick is a fixed loop of the first kind; whoever finds it longer than usual has company.
 //!
 //! Cost: about 50 microseconds before and after each sample.

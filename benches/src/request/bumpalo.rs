@@ -1,4 +1,4 @@
-//! The request over bumpalo: hashbrown's map and allocator-api2's `Vec` in `&Bump` (faster than bumpalo's own), bumpalo's `format!`.
+//! The request over bumpalo: hashbrown's map and allocator-api2's `Vec` in `&Bump`, bumpalo's own `format!`.
 
 use allocator_api2::vec::Vec;
 use bumpalo::Bump;
