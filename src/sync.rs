@@ -20,10 +20,11 @@ mod imp {
 
     /// Stands beside what one thread at a time may touch and no type of std checks. Here it is nothing.
     #[derive(Debug, Default)]
-    pub(crate) struct Witness;
+    pub(crate) struct Witness(());
 
     impl Witness {
         #[inline(always)]
+        #[expect(clippy::unused_self, reason = "called as loom's form is")]
         pub(crate) const fn touch(&self) {}
     }
 }

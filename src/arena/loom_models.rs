@@ -51,7 +51,9 @@ fn threads_that_miss_at_once_each_find_a_shard_of_their_own() {
             })
             .collect();
         arena.alloc(100u64);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(shards(&arena), 3);
         drop(unwrap(arena));
     });
@@ -202,5 +204,27 @@ fn a_pool_goes_while_its_last_request_ends_elsewhere() {
         drop(pool);
         other.join().unwrap();
         assert_eq!(ended.load(SeqCst), 1);
+    });
+}
+
+#[test]
+fn arenas_that_threads_leave_behind_are_whole_for_the_next() {
+    model(Some(4), || {
+        let pool: ArenaPool = options().pool();
+        let moved = pool.acquire();
+        moved.alloc(1u64);
+        let other = {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                drop(moved);
+                let own = pool.acquire();
+                own.alloc(2u64);
+            })
+        };
+        pool.acquire().alloc(3u64);
+        other.join().unwrap();
+        let figures = pool.figures();
+        assert_eq!((figures.acquired, figures.returned), (3, 3));
+        assert_eq!(figures.idle as u64, figures.created);
     });
 }

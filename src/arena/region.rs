@@ -313,6 +313,7 @@ impl Region {
     /// Lets all values of the newest chunk go. For a region that has no other.
     #[inline(always)]
     pub(crate) fn rewind_single(&mut self) {
+        self.witness.touch();
         debug_assert!(self.chunks() <= 1, "older chunks are freed by `reset`");
         self.finger.set(self.start.get());
     }

@@ -133,35 +133,47 @@ fn depot_hands_each_item_on_once_and_whole() {
                 })
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(depot.len(), 2 - counts.items_dropped.load(SeqCst));
         drop(depot);
         counts.assert_all_freed(0);
     });
 }
 
+/// The case needs three: one that has read a head and its link and waits, one that holds the cell it read the link of,
+/// and one that takes the head away and puts it back over something else.
 #[test]
 fn depot_tells_a_head_that_came_back_from_one_that_stayed() {
-    model(None, || {
+    model(Some(3), || {
         let counts = Arc::new(Counts::default());
         let depot = loom::sync::Arc::new(Depot::new(2));
         pushed(&depot, leak(Thing::boxed(&counts)));
         pushed(&depot, leak(Thing::boxed(&counts)));
-        let other = {
+        let holds = {
             let depot = loom::sync::Arc::clone(&depot);
-            thread::spawn(move || {
-                // Newest away, oldest away, newest back: the head is the same cell again, and its link is another.
-                let newest = depot.pop().map(unbox);
-                let oldest = depot.pop().map(unbox);
-                newest.into_iter().for_each(|thing| pushed(&depot, leak(thing)));
-                drop(oldest);
-            })
+            thread::spawn(move || drop(depot.pop().map(unbox)))
         };
-        let mine = depot.pop().map(unbox);
-        other.join().unwrap();
-        drop(mine);
-        let left = std::iter::from_fn(|| depot.pop().map(unbox)).count();
-        assert_eq!(left + counts.items_dropped.load(SeqCst) - left, 2);
+        let puts_back = {
+            let depot = loom::sync::Arc::clone(&depot);
+            thread::spawn(move || depot.pop().into_iter().for_each(|item| pushed(&depot, item)))
+        };
+        drop(depot.pop().map(unbox));
+        holds.join().unwrap();
+        puts_back.join().unwrap();
+        // No cell is in both lists, and none in neither.
+        while let Some(item) = depot.pop() {
+            drop(unbox(item));
+        }
+        assert_eq!(counts.items_dropped.load(SeqCst), 2);
+        for _ in 0..2 {
+            assert!(depot.push(leak(Thing::boxed(&counts))).is_ok());
+        }
+        drop(unbox(depot.push(leak(Thing::boxed(&counts))).unwrap_err()));
+        for _ in 0..2 {
+            drop(depot.pop().map(unbox).unwrap());
+        }
         drop(depot);
         counts.assert_all_freed(0);
     });
@@ -182,7 +194,9 @@ fn a_slot_left_by_one_thread_is_whole_for_the_next() {
                 })
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         let totals = recycler.totals();
         assert_eq!((totals.taken, totals.returned), (2, 2));
         assert_eq!(totals.idle as u64, totals.created);
@@ -201,6 +215,8 @@ fn trim_and_a_thread_that_comes_agree_on_whose_a_slot_is() {
     model(None, || {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 4);
+        // A slot of this thread's own, so that the one left behind is nobody's.
+        take(&recycler).give_back();
         {
             let recycler = recycler.clone();
             thread::spawn(move || {
@@ -248,6 +264,21 @@ fn the_last_handle_goes_beside_a_take_and_a_return() {
 }
 
 #[test]
+fn the_last_item_home_ends_a_closed_recycler_at_once() {
+    model(None, || {
+        let counts = Arc::new(Counts::default());
+        let recycler = recycler(&counts, 2);
+        let (mine, other) = (take(&recycler), take(&recycler));
+        drop(recycler);
+        let other = thread::spawn(move || other.give_back());
+        mine.give_back();
+        other.join().unwrap();
+        assert_eq!(counts.items_dropped.load(SeqCst), 2);
+        end_thread();
+    });
+}
+
+#[test]
 fn two_items_come_home_to_a_recycler_that_is_closing() {
     model(Some(2), || {
         let counts = Arc::new(Counts::default());
@@ -260,7 +291,9 @@ fn two_items_come_home_to_a_recycler_that_is_closing() {
             })
         });
         drop(recycler);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         end_thread();
         counts.assert_all_freed(1);
     });

@@ -249,6 +249,7 @@ impl<K: Kind> Link<K> {
         let slot = SLOTS.with(|cache| cache.get(inner.id)).cast::<Slot<K>>();
         // SAFETY: as in `Inner::slot`.
         let Some(slot) = (unsafe { slot.as_ref() }) else { return false };
+        slot.witness.touch();
         let len = slot.len.load(Ordering::Relaxed);
         let returned = slot.returned.load(Ordering::Relaxed).wrapping_add(1);
         // Acquire: as in `give_back`.
