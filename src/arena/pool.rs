@@ -90,7 +90,7 @@ impl ArenaPool {
     ///
     /// # Panics
     ///
-    /// With [`BudgetExceeded`] if `budget_bytes_max` is too small for an empty arena (about 300 bytes).
+    /// With [`BudgetExceeded`] if `budget_bytes_max` is too small for an empty arena (some 400 bytes).
     ///
     /// ```
     /// let pool = blixard_arena::ArenaPool::new();
@@ -109,7 +109,7 @@ impl ArenaPool {
     ///
     /// # Errors
     ///
-    /// [`BudgetExceeded`] if `budget_bytes_max` is too small for an empty arena (about 300 bytes).
+    /// [`BudgetExceeded`] if `budget_bytes_max` is too small for an empty arena (some 400 bytes).
     pub fn try_acquire(&self) -> Result<PooledArena, BudgetExceeded> {
         self.acquire_or()
     }

@@ -21,6 +21,7 @@ use crate::recycle::Link;
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, IdCache, Ordering, thread_cell, thread_id, unique_id};
 use std::fmt;
 use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::{self, NonNull};
 
@@ -33,7 +34,7 @@ thread_cell! {
 /// `PooledArena` it uses none of them; as the root of a shared arena it heads the list of the further shards.
 #[derive(Debug)]
 pub(crate) struct Block {
-    pub(super) arena: Arena,
+    pub(super) arena: Apart,
     /// The thread that bumps this shard; 0 while nobody does.
     owner: AtomicU64,
     /// The next shard of the request. Written before this one is published, or exclusively.
@@ -48,10 +49,32 @@ pub(crate) struct Block {
     options: ArenaOptions,
 }
 
+/// An arena on cache lines of its own (two, which the hardware fetches together): its owner writes the finger with every
+/// value, while other threads read what lies beside it in the block.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Apart(Arena);
+
+impl Deref for Apart {
+    type Target = Arena;
+
+    #[inline(always)]
+    fn deref(&self) -> &Arena {
+        &self.0
+    }
+}
+
+impl DerefMut for Apart {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Arena {
+        &mut self.0
+    }
+}
+
 impl Block {
     pub(crate) fn new(options: &ArenaOptions, first_chunk: usize) -> Self {
         Self {
-            arena: Arena::empty(options, first_chunk),
+            arena: Apart(Arena::empty(options, first_chunk)),
             owner: AtomicU64::new(0),
             next: AtomicPtr::new(ptr::null_mut()),
             shards: AtomicPtr::new(ptr::null_mut()),
@@ -249,7 +272,7 @@ impl SharedArena {
         let mut found = None;
         self.each_shard(|block| {
             if found.is_none() && block.is_mine_or_free(thread) {
-                found = Some(NonNull::from(&block.arena));
+                found = Some(NonNull::from(&*block.arena));
             }
         });
         let shard = match found {
@@ -271,7 +294,7 @@ impl SharedArena {
         // SAFETY: just taken or made: ours alone.
         let block = unsafe { taken.as_mut() };
         // SAFETY: the root is alive.
-        let root = unsafe { &raw mut (*self.root.as_ptr()).arena };
+        let root = unsafe { &raw mut (*self.root.as_ptr()).arena.0 };
         // SAFETY: the root is alive.
         let ledger_at = unsafe { Arena::own_ledger_at(root) };
         // SAFETY: a field of the root, which is Sync.
@@ -295,7 +318,7 @@ impl SharedArena {
             block.next.store(newest, Ordering::Relaxed);
             // Release: pairs with the Acquire in `each_shard` and `detach_shards`.
             match shards.compare_exchange_weak(newest, taken.as_ptr(), Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return Ok(NonNull::from(&block.arena)),
+                Ok(_) => return Ok(NonNull::from(&*block.arena)),
                 Err(now) => newest = now,
             }
         }

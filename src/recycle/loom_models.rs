@@ -268,12 +268,13 @@ fn the_last_item_home_ends_a_closed_recycler_at_once() {
     model(None, || {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 2);
-        let (mine, other) = (take(&recycler), take(&recycler));
+        let (mine, other, idle) = (take(&recycler), take(&recycler), take(&recycler));
+        idle.give_back();
         drop(recycler);
         let other = thread::spawn(move || other.give_back());
         mine.give_back();
         other.join().unwrap();
-        assert_eq!(counts.items_dropped.load(SeqCst), 2);
+        assert_eq!(counts.items_dropped.load(SeqCst), 3, "what lay idle too");
         end_thread();
     });
 }
