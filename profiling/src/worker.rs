@@ -79,8 +79,9 @@ impl Job {
                 .collect(),
             request_bytes: self.pass.iter().map(Vec::len).collect(),
         };
-        serde_json::to_writer(&mut *to, &header)?;
-        to.write_all(b"\n")?;
+        let mut line = serde_json::to_vec(&header)?;
+        line.push(b'\n');
+        to.write_all(&line)?;
         for request in &self.pass {
             to.write_all(request)?;
         }

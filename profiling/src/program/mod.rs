@@ -367,7 +367,7 @@ fn table(report: &Report) -> String {
     }
     if !report.ratios.is_empty() {
         text.push('\n');
-        let titles = ["times", "build", "release", "both", "total", "both, by round"];
+        let titles = ["times", "build", "release", "both", "total", "  both by round"];
         text.push_str(&row(&titles.map(str::to_owned)));
     }
     for (name, ratio) in &report.ratios {
