@@ -1,7 +1,7 @@
 //! A request's bytes: how a batch of VMs arrives, as text that people can read.
 //!
-//! First station of the data's way. [`write()`](write()) makes the bytes outside the timed part; [`parse`] takes the fields out of
-//! them again and is the replay's first phase, the same in every strategy.
+//! First station of the data's way. [`write()`] makes the bytes outside the timed part; [`Request::parse`] takes the
+//! fields out of them again and is the replay's first phase, the same in every strategy.
 //!
 //! The form: a line `batch`, the number of VMs, the number of metadata pairs; then a line per VM, its fields separated by
 //! tabs: id (32 hex digits), name, config path, tenant, milli-cores, MiB, GPUs, milli-GPUs, GPU models, class of
