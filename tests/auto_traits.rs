@@ -6,7 +6,8 @@
 
 use blixard_arena::arena::{ArenaFigures, Fallible, Histogram, PoolFigures, typed};
 use blixard_arena::{
-    Arena, ArenaOptions, ArenaPool, BudgetExceeded, PooledArena, PooledSharedArena, Reset, Sealed, SharedArena, sealed_root,
+    Arena, ArenaOptions, ArenaPool, BudgetExceeded, PooledArena, PooledSharedArena, Reset, Sealed, SharedArena,
+    sealed_root,
 };
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -47,10 +48,10 @@ impl<T: ?Sized + RefUnwindSafe> Probe<T> {
 impl<T: ?Sized + Debug> Probe<T> {
     const DEBUG: bool = true;
 }
-impl<T: ?Sized + Clone> Probe<T> {
+impl<T: Clone> Probe<T> {
     const CLONE: bool = true;
 }
-impl<T: ?Sized + Copy> Probe<T> {
+impl<T: Copy> Probe<T> {
     const COPY: bool = true;
 }
 

@@ -3,6 +3,7 @@
 //! Over the public API. There are cases that pass and run, so the set is built, not only checked: types that need `Drop`
 //! are refused when code is generated. Each `.stderr` is compared word for word under the compiler that it was written
 //! with; the next one words its errors anew, so under any other a case must be refused with the same error codes.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -68,8 +69,12 @@ fn compare_codes() {
 /// The codes of all errors in a compiler's output; `error` for those without one.
 fn codes(output: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(output).unwrap();
-    let codes: BTreeSet<_> =
-        text.lines().filter(|line| line.starts_with("error")).filter_map(|line| line.split(':').next()).map(str::to_owned).collect();
+    let codes: BTreeSet<_> = text
+        .lines()
+        .filter(|line| line.starts_with("error"))
+        .filter_map(|line| line.split(':').next())
+        .map(str::to_owned)
+        .collect();
     assert!(!codes.is_empty(), "{} has errors", output.display());
     codes
 }

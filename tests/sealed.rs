@@ -2,6 +2,8 @@
 //!
 //! Over the public API. The counting allocator is this file's own; it counts per thread, so tests run side by side.
 #![expect(unsafe_code, reason = "a counting global allocator")]
+#![expect(clippy::cast_possible_truncation, reason = "small numbers")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use allocator_api2::vec::Vec as ArenaVec;
 use blixard_arena::arena::AnyArena;
@@ -57,7 +59,7 @@ struct Batch<'a> {
 }
 sealed_root!(Batch);
 
-fn batch<'a>(arena: &'a impl AnyArena, request: usize) -> Batch<'a> {
+fn batch(arena: &impl AnyArena, request: usize) -> Batch<'_> {
     let names = (0..20).map(|i| arena.format(format_args!("vm-{request}-{i}")) as &str);
     Batch {
         names: arena.alloc_slice_fill_iter(names),
@@ -326,12 +328,12 @@ mod bytes {
         let (head, tail) = (bytes.slice(..10), bytes.slice(990..));
         drop(bytes);
         assert_eq!(pool.figures().live, 1, "two slices are alive");
-        assert_eq!(head[..], (0..10).map(|i| i ^ 11).collect::<Vec<u8>>()[..]);
+        assert_eq!(head[..], (0..10).map(|i| i ^ 0xB).collect::<Vec<u8>>()[..]);
         drop(head);
         assert_eq!(pool.figures().live, 1);
         let seen = pool.clone();
         thread::spawn(move || {
-            assert_eq!(tail[9], (999 ^ 11) as u8);
+            assert_eq!(tail[9], 0x3E7_usize as u8 ^ 0xB);
             assert_eq!(seen.figures().live, 1);
             drop(tail);
             assert_eq!(seen.figures().live, 0);

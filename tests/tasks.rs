@@ -2,6 +2,8 @@
 //! began, threads that come and go, and thread-locals that use a pool while their thread ends.
 //!
 //! Over the public API. Every value is checked against what was written, and every arena is accounted for.
+#![expect(clippy::cast_possible_truncation, reason = "small numbers")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use allocator_api2::vec::Vec as ArenaVec;
 use blixard_arena::{ArenaOptions, ArenaPool, PooledArena, PooledSharedArena, SharedArena};
@@ -72,7 +74,7 @@ impl<'a> Work<'a> {
 
 /// Lets other workers take this task: alternates between the back of the queue and a timer.
 async fn hop(i: u64) {
-    if i % 16 == 0 {
+    if i.is_multiple_of(16) {
         tokio::time::sleep(Duration::from_micros(50)).await;
     } else {
         tokio::task::yield_now().await;
@@ -197,8 +199,11 @@ fn guards_end_on_other_threads_than_they_began_on() {
     let (to, from) = mpsc::sync_channel::<(u64, PooledArena)>(16);
     let (to_shared, from_shared) = mpsc::sync_channel::<PooledSharedArena>(16);
     let end = thread::spawn(move || from.into_iter().for_each(|(i, arena)| assert_eq!(*arena.alloc(i), i)));
-    let end_shared =
-        thread::spawn(move || from_shared.into_iter().for_each(|arena| assert_eq!(arena.alloc_str("here, too").len(), 9)));
+    let end_shared = thread::spawn(move || {
+        for arena in from_shared {
+            assert_eq!(arena.alloc_str("here, too").len(), 9);
+        }
+    });
     for i in 0..3_000 {
         let arena = pool.acquire();
         arena.alloc_slice_fill_with(100, |k| i + k as u64);
@@ -222,9 +227,13 @@ fn many_arenas_interleave_on_one_worker() {
     let guards: Vec<_> = (0..50).map(|_| pool.acquire_shared()).collect();
     let mut works: Vec<_> = guards.iter().zip(0..).map(|(arena, seed)| (arena, Work::new(arena, seed))).collect();
     for i in 0..60 {
-        works.iter_mut().for_each(|(arena, work)| work.step(arena, i));
+        for (arena, work) in &mut works {
+            work.step(arena, i);
+        }
     }
-    works.iter().for_each(|(_, work)| work.verify());
+    for (_, work) in &works {
+        work.verify();
+    }
     assert_eq!(pool.figures().live, 50, "each still has one shard");
     drop(works);
     drop(guards);
@@ -266,7 +275,9 @@ thread_local! {
 }
 
 /// Uses a pool, and a shared arena, while its thread ends.
-struct LastWill(Cell<Option<(ArenaPool, Arc<SharedArena>, Arc<AtomicUsize>)>>);
+struct LastWill(Cell<Option<Will>>);
+
+type Will = (ArenaPool, Arc<SharedArena>, Arc<AtomicUsize>);
 
 impl LastWill {
     fn new() -> Self {
@@ -362,7 +373,9 @@ fn guards_outlive_their_pool_on_other_threads() {
             .collect();
         closing.wait();
         drop(pool);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(alive.load(SeqCst), 0);
     }
 }
@@ -394,9 +407,7 @@ fn eight_threads_for_a_while() {
                             let texts = arena.alloc_slice_fill_with(next(60) as usize, |i| {
                                 &*arena.alloc_str(&Work::text(seed, i as u64))
                             });
-                            arena.scope(|inner| {
-                                inner.alloc_slice_copy(texts).iter().for_each(|text| assert!(!text.is_empty()))
-                            });
+                            arena.scope(|inner| assert_eq!(inner.alloc_slice_copy(texts), texts));
                             assert!((0..).zip(&*texts).all(|(i, text)| *text == Work::text(seed, i)));
                         }
                         1 => {
@@ -429,7 +440,9 @@ fn eight_threads_for_a_while() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     parked.lock().unwrap().clear();
     all_home(&pool);
     let figures = pool.figures();

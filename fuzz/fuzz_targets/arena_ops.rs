@@ -103,30 +103,68 @@ struct Input {
 
 #[derive(Arbitrary, Debug)]
 enum Op {
-    Make { kind: u8 },
-    Select { which: u8 },
-    Release { elsewhere: bool },
+    Make {
+        kind: u8,
+    },
+    Select {
+        which: u8,
+    },
+    Release {
+        elsewhere: bool,
+    },
     Reset,
     Trim,
-    Layout { size: u16, align: u8 },
-    Words { len: u8 },
-    Text { len: u16 },
-    Format { number: u32, repeat: u8 },
-    FillIter { len: u8, hint: u8 },
-    Values { len: u8 },
-    WithDrop { len: u8 },
+    Layout {
+        size: u16,
+        align: u8,
+    },
+    Words {
+        len: u8,
+    },
+    Text {
+        len: u16,
+    },
+    Format {
+        number: u32,
+        repeat: u8,
+    },
+    FillIter {
+        len: u8,
+        hint: u8,
+    },
+    Values {
+        len: u8,
+    },
+    WithDrop {
+        len: u8,
+    },
     Defer,
-    Block { size: u16, align: u8 },
-    Grow { which: u8, by: u16, align: u8 },
-    Shrink { which: u8, by: u16, align: u8 },
-    Deallocate { which: u8 },
+    Block {
+        size: u16,
+        align: u8,
+    },
+    Grow {
+        which: u8,
+        by: u16,
+        align: u8,
+    },
+    Shrink {
+        which: u8,
+        by: u16,
+        align: u8,
+    },
+    Deallocate {
+        which: u8,
+    },
     ScopeBegin,
     ScopeEnd,
     /// The next operation uses the arena around the scope.
     Outer,
     /// The next operation happens on another thread, where the arena allows it.
     Elsewhere,
-    Huge { shift: u8 },
+    Huge {
+        shift: u8,
+    },
 }
 
 // ---- the model ---------------------------------------------------------------------------------------------------
@@ -168,7 +206,11 @@ impl Model {
             let from = other.at.addr().get();
             let apart = start + layout.size() <= from || from + other.layout.size() <= start;
             let empty = layout.size() == 0 || other.layout.size() == 0;
-            assert!(apart || empty || Some(i) == except, "{layout:?} at {start:#x} overlaps {:?} at {from:#x}", other.layout);
+            assert!(
+                apart || empty || Some(i) == except,
+                "{layout:?} at {start:#x} overlaps {:?} at {from:#x}",
+                other.layout
+            );
         }
     }
 
@@ -242,7 +284,8 @@ macro_rules! place {
     ($type:ty, $scope:expr) => {
         impl Place for $type {
             fn step(&self, op: &Op, model: &mut Model, log: &Log, budget: usize) {
-                let layout = |size: u16, align: u8| Layout::from_size_align(usize::from(size), 1 << (align % 13)).unwrap();
+                let layout =
+                    |size: u16, align: u8| Layout::from_size_align(usize::from(size), 1 << (align % 13)).unwrap();
                 match *op {
                     Op::Layout { size, align } => {
                         let layout = layout(size, align);
@@ -317,7 +360,8 @@ macro_rules! place {
                     Op::Grow { which, by, align } => {
                         let Some(i) = model.owned(which) else { return };
                         let old = model.blocks[i].layout;
-                        let new = Layout::from_size_align(old.size() + usize::from(by), layout(0, align).align()).unwrap();
+                        let new =
+                            Layout::from_size_align(old.size() + usize::from(by), layout(0, align).align()).unwrap();
                         // SAFETY: a live block of this arena and this layout; `new` is not smaller.
                         let grown = inside(|| unsafe { self.fallible().grow(model.blocks[i].at, old, new) });
                         if let Ok(at) = grown {
@@ -372,7 +416,14 @@ place!(Arena, |arena, body| {
 place!(SharedArena, |_, _| {});
 
 /// Runs operations on one arena, and within scopes of it, until one asks for something else.
-fn run<'o, A: Place>(arenas: &[&A], models: &mut [&mut Model], ops: &mut &'o [Op], log: &Log, budget: usize, hop: Hop<A>) {
+fn run<'o, A: Place>(
+    arenas: &[&A],
+    models: &mut [&mut Model],
+    ops: &mut &'o [Op],
+    log: &Log,
+    budget: usize,
+    hop: Hop<A>,
+) {
     let (mut outer, mut elsewhere) = (false, false);
     while let Some((op, rest)) = ops.split_first() {
         if matches!(op, Op::Make { .. } | Op::Select { .. } | Op::Release { .. } | Op::Reset | Op::Trim) {
