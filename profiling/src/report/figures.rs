@@ -199,11 +199,7 @@ impl Spread {
         let (min, max) = (*figures.first()?, *figures.last()?);
         let upper = figures.len() / 2;
         let lower = (figures.len() - 1) / 2;
-        Some(Self {
-            min,
-            median: f64::midpoint(figures[lower], figures[upper]),
-            max,
-        })
+        Some(Self { min, median: f64::midpoint(figures[lower], figures[upper]), max })
     }
 }
 
@@ -217,12 +213,7 @@ impl Strategy {
     /// The mean request of each round, from the fastest to the slowest.
     #[must_use]
     pub fn spread_ns(&self) -> Option<Spread> {
-        Spread::of(
-            self.rounds
-                .iter()
-                .map(|round| round.ns_per_request_mean)
-                .collect(),
-        )
+        Spread::of(self.rounds.iter().map(|round| round.ns_per_request_mean).collect())
     }
 
     /// Refuses figures that are no figures.
@@ -231,11 +222,7 @@ impl Strategy {
             if value.is_finite() && value >= 0.0 {
                 return Ok(());
             }
-            Err(ReportError::BadFigure {
-                strategy: self.name.clone(),
-                field: field.to_owned(),
-                value,
-            })
+            Err(ReportError::BadFigure { strategy: self.name.clone(), field: field.to_owned(), value })
         };
         refuse_bad("ns_per_request.p50", self.ns_per_request.p50)?;
         refuse_bad("ns_per_request.p99", self.ns_per_request.p99)?;
@@ -243,23 +230,11 @@ impl Strategy {
         for (phase, ns) in self.phase_ns_mean.named() {
             refuse_bad(&format!("phase_ns_mean.{phase}"), ns)?;
         }
-        refuse_bad(
-            "allocator_calls_per_request",
-            self.allocator_calls_per_request,
-        )?;
-        refuse_bad(
-            "allocated_bytes_per_request",
-            self.allocated_bytes_per_request,
-        )?;
-        refuse_bad(
-            "steady_allocator_calls_per_request",
-            self.steady_allocator_calls_per_request,
-        )?;
+        refuse_bad("allocator_calls_per_request", self.allocator_calls_per_request)?;
+        refuse_bad("allocated_bytes_per_request", self.allocated_bytes_per_request)?;
+        refuse_bad("steady_allocator_calls_per_request", self.steady_allocator_calls_per_request)?;
         for (at, round) in self.rounds.iter().enumerate() {
-            refuse_bad(
-                &format!("rounds[{at}].ns_per_request_mean"),
-                round.ns_per_request_mean,
-            )?;
+            refuse_bad(&format!("rounds[{at}].ns_per_request_mean"), round.ns_per_request_mean)?;
             for (phase, ns) in round.phase_ns_mean.named() {
                 refuse_bad(&format!("rounds[{at}].phase_ns_mean.{phase}"), ns)?;
             }
@@ -283,11 +258,7 @@ impl Ratio {
             release: quotient(phases_a.release, phases_b.release),
             build_and_release: quotient(phases_a.build_and_release(), phases_b.build_and_release()),
             total: quotient(a.ns_per_request.mean, b.ns_per_request.mean),
-            rounds: if a.rounds.len() == b.rounds.len() {
-                RoundRatios::between(&a.rounds, &b.rounds)
-            } else {
-                None
-            },
+            rounds: if a.rounds.len() == b.rounds.len() { RoundRatios::between(&a.rounds, &b.rounds) } else { None },
         }
     }
 }
@@ -298,14 +269,8 @@ impl RoundRatios {
             .iter()
             .zip(b)
             .filter_map(|(a, b)| {
-                let phases = quotient(
-                    a.phase_ns_mean.build_and_release(),
-                    b.phase_ns_mean.build_and_release(),
-                )?;
-                Some((
-                    phases,
-                    quotient(a.ns_per_request_mean, b.ns_per_request_mean)?,
-                ))
+                let phases = quotient(a.phase_ns_mean.build_and_release(), b.phase_ns_mean.build_and_release())?;
+                Some((phases, quotient(a.ns_per_request_mean, b.ns_per_request_mean)?))
             })
             .unzip();
         Some(Self {

@@ -18,20 +18,15 @@ pub(super) fn page(report: &Report) -> Result<String, ReportError> {
     html.push_str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     html.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     // Even if a name got through, nothing of it could run or call out.
-    html.push_str("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n");
+    html.push_str(
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
+    );
     html.push_str("<title>Memory strategies compared</title>\n<style>\n");
     html.push_str(STYLE);
     push_palette(&mut html);
     html.push_str("</style>\n</head>\n<body>\n<main>\n<h1>Memory strategies compared</h1>\n");
-    let mood = if report.same_work().is_ok() {
-        "summary"
-    } else {
-        "summary alarm"
-    };
-    push(
-        &mut html,
-        format_args!("<p class=\"{mood}\">{}</p>\n", Escaped(&report.summary())),
-    );
+    let mood = if report.same_work().is_ok() { "summary" } else { "summary alarm" };
+    push(&mut html, format_args!("<p class=\"{mood}\">{}</p>\n", Escaped(&report.summary())));
 
     push_input(&mut html, report);
     push_strategies(&mut html, report);
@@ -51,10 +46,7 @@ fn push_input(html: &mut String, report: &Report) {
     let input = &report.input;
     html.push_str("<section>\n<h2>Input</h2>\n<dl>\n");
     let mut entry = |term: &str, value: &str| {
-        push(
-            html,
-            format_args!("<div><dt>{term}</dt><dd>{}</dd></div>\n", Escaped(value)),
-        );
+        push(html, format_args!("<div><dt>{term}</dt><dd>{}</dd></div>\n", Escaped(value)));
     };
     entry("source", &input.source);
     for (term, value) in [
@@ -79,52 +71,29 @@ fn push_strategies(html: &mut String, report: &Report) {
     let mut table = Table::open(html, strategies.iter().map(|s| s.name.as_str()));
     table.group("Time of a request");
     table.row("median", strategies, |s| units::nanos(s.ns_per_request.p50));
-    table.row("99th percentile", strategies, |s| {
-        units::nanos(s.ns_per_request.p99)
-    });
+    table.row("99th percentile", strategies, |s| units::nanos(s.ns_per_request.p99));
     table.row("mean", strategies, |s| units::nanos(s.ns_per_request.mean));
     if strategies.iter().any(|s| !s.rounds.is_empty()) {
         let end = |s: &Strategy, pick: fn(Spread) -> f64| {
-            s.spread_ns()
-                .map_or_else(dash, |spread| units::nanos(pick(spread)))
+            s.spread_ns().map_or_else(dash, |spread| units::nanos(pick(spread)))
         };
-        table.row("mean, fastest round", strategies, |s| {
-            end(s, |spread| spread.min)
-        });
-        table.row("mean, slowest round", strategies, |s| {
-            end(s, |spread| spread.max)
-        });
+        table.row("mean, fastest round", strategies, |s| end(s, |spread| spread.min));
+        table.row("mean, slowest round", strategies, |s| end(s, |spread| spread.max));
         table.row("rounds", strategies, |s| s.rounds.len().to_string());
     }
     table.group("Mean time of each phase");
     for (at, (phase, _)) in strategies[0].phase_ns_mean.named().iter().enumerate() {
-        table.row(phase, strategies, |s| {
-            units::nanos(s.phase_ns_mean.named()[at].1)
-        });
+        table.row(phase, strategies, |s| units::nanos(s.phase_ns_mean.named()[at].1));
     }
     table.group("Allocator, per request");
-    table.row("calls, whole run", strategies, |s| {
-        units::count(s.allocator_calls_per_request)
-    });
-    table.row("calls, second half", strategies, |s| {
-        units::count(s.steady_allocator_calls_per_request)
-    });
-    table.row("bytes asked for", strategies, |s| {
-        units::bytes(s.allocated_bytes_per_request)
-    });
+    table.row("calls, whole run", strategies, |s| units::count(s.allocator_calls_per_request));
+    table.row("calls, second half", strategies, |s| units::count(s.steady_allocator_calls_per_request));
+    table.row("bytes asked for", strategies, |s| units::bytes(s.allocated_bytes_per_request));
     table.group("Whole run");
-    table.row("peak of live bytes", strategies, |s| {
-        units::bytes(units::real(s.peak_live_bytes))
-    });
-    table.row("requests", strategies, |s| {
-        units::count(units::real(s.requests))
-    });
-    table.row("VMs placed", strategies, |s| {
-        units::count(units::real(s.placed))
-    });
-    table.row("VMs rejected", strategies, |s| {
-        units::count(units::real(s.rejected))
-    });
+    table.row("peak of live bytes", strategies, |s| units::bytes(units::real(s.peak_live_bytes)));
+    table.row("requests", strategies, |s| units::count(units::real(s.requests)));
+    table.row("VMs placed", strategies, |s| units::count(units::real(s.placed)));
+    table.row("VMs rejected", strategies, |s| units::count(units::real(s.rejected)));
     table.row("checksum", strategies, |s| s.checksum.clone());
     table.close();
     html.push_str(
@@ -139,16 +108,8 @@ fn push_ratios(html: &mut String, report: &Report) {
     }
     let ratios: Vec<(&String, &Ratio)> = report.ratios.iter().collect();
     html.push_str("<section>\n<h2>How many times as fast</h2>\n");
-    let mut table = Table::open(
-        html,
-        [
-            "build",
-            "release",
-            "build + release",
-            "whole request",
-            "whole request, by rounds",
-        ],
-    );
+    let mut table =
+        Table::open(html, ["build", "release", "build + release", "whole request", "whole request, by rounds"]);
     for (pair, ratio) in ratios {
         table.cells(
             pair,
@@ -159,8 +120,7 @@ fn push_ratios(html: &mut String, report: &Report) {
                 units::ratio(ratio.total),
                 ratio.rounds.map_or_else(dash, |rounds| {
                     let [median, min, max] =
-                        [rounds.total.median, rounds.total.min, rounds.total.max]
-                            .map(|r| units::ratio(Some(r)));
+                        [rounds.total.median, rounds.total.min, rounds.total.max].map(|r| units::ratio(Some(r)));
                     format!("{median} ({min} to {max})")
                 }),
             ],
@@ -176,16 +136,8 @@ fn push_ratios(html: &mut String, report: &Report) {
 
 fn push_phases(html: &mut String, report: &Report) -> Result<(), ReportError> {
     html.push_str("<section>\n<h2>Time per phase</h2>\n");
-    push_figure(
-        html,
-        "Mean time of a request's phases, end to end",
-        &plots::phases_stacked(&report.strategies)?,
-    );
-    push_figure(
-        html,
-        "The same phases, each on a scale of its own",
-        &plots::phases_apart(&report.strategies)?,
-    );
+    push_figure(html, "Mean time of a request's phases, end to end", &plots::phases_stacked(&report.strategies)?);
+    push_figure(html, "The same phases, each on a scale of its own", &plots::phases_apart(&report.strategies)?);
     html.push_str("</section>\n");
     Ok(())
 }
@@ -204,22 +156,14 @@ fn push_allocator_calls(html: &mut String, report: &Report) -> Result<(), Report
 fn push_live_bytes(html: &mut String, report: &Report) -> Result<(), ReportError> {
     if let Some(plot) = plots::live_bytes(&report.strategies)? {
         html.push_str("<section>\n<h2>Live bytes</h2>\n");
-        push_figure(
-            html,
-            "Most bytes live at once, over the requests of the run",
-            &plot,
-        );
+        push_figure(html, "Most bytes live at once, over the requests of the run", &plot);
         html.push_str("</section>\n");
     }
     Ok(())
 }
 
 fn push_arenas(html: &mut String, report: &Report) {
-    let with_arenas: Vec<&Strategy> = report
-        .strategies
-        .iter()
-        .filter(|s| s.arena.is_some())
-        .collect();
+    let with_arenas: Vec<&Strategy> = report.strategies.iter().filter(|s| s.arena.is_some()).collect();
     if with_arenas.is_empty() {
         return;
     }
@@ -227,10 +171,7 @@ fn push_arenas(html: &mut String, report: &Report) {
     let mut table = Table::open(html, ["used", "reserved", "wasted"]);
     for strategy in with_arenas {
         let arena = strategy.arena.unwrap_or_default();
-        table.cells(
-            &strategy.name,
-            [arena.used, arena.reserved, arena.wasted].map(units::bytes),
-        );
+        table.cells(&strategy.name, [arena.used, arena.reserved, arena.wasted].map(units::bytes));
     }
     table.close();
     html.push_str(
@@ -240,11 +181,8 @@ fn push_arenas(html: &mut String, report: &Report) {
 }
 
 fn push_dhat(html: &mut String, report: &Report) {
-    let files: Vec<(&str, &str)> = report
-        .strategies
-        .iter()
-        .filter_map(|s| Some((s.name.as_str(), s.dhat_file.as_deref()?)))
-        .collect();
+    let files: Vec<(&str, &str)> =
+        report.strategies.iter().filter_map(|s| Some((s.name.as_str(), s.dhat_file.as_deref()?))).collect();
     if files.is_empty() {
         return;
     }
@@ -273,11 +211,7 @@ fn push_repeat(html: &mut String, report: &Report) {
     if report.command.is_empty() {
         return;
     }
-    let command: Vec<String> = report
-        .command
-        .iter()
-        .map(|argument| in_shell(argument))
-        .collect();
+    let command: Vec<String> = report.command.iter().map(|argument| in_shell(argument)).collect();
     push(
         html,
         format_args!(
@@ -304,22 +238,11 @@ fn push_palette(html: &mut String) {
     html.push_str("@media (prefers-color-scheme: dark) {\n");
     for colour in plots::colours() {
         let (light, dark) = (hex(colour.light), hex(colour.dark));
-        push(
-            html,
-            format_args!(
-                "svg [fill=\"{light}\"]{{fill:{dark}}} svg [stroke=\"{light}\"]{{stroke:{dark}}}\n"
-            ),
-        );
+        push(html, format_args!("svg [fill=\"{light}\"]{{fill:{dark}}} svg [stroke=\"{light}\"]{{stroke:{dark}}}\n"));
     }
     html.push_str("}\n");
     for colour in plots::dashed_colours() {
-        push(
-            html,
-            format_args!(
-                "svg polyline[stroke=\"{}\"]{{stroke-dasharray:7 4}}\n",
-                hex(colour.light)
-            ),
-        );
+        push(html, format_args!("svg polyline[stroke=\"{}\"]{{stroke-dasharray:7 4}}\n", hex(colour.light)));
     }
 }
 
@@ -334,29 +257,17 @@ impl<'a> Table<'a> {
         html.push_str("<div class=\"wide\"><table>\n<thead><tr><td></td>");
         let mut count = 0;
         for column in columns {
-            push(
-                html,
-                format_args!("<th scope=\"col\">{}</th>", Escaped(column)),
-            );
+            push(html, format_args!("<th scope=\"col\">{}</th>", Escaped(column)));
             count += 1;
         }
         html.push_str("</tr></thead>\n<tbody>\n");
-        Self {
-            html,
-            columns: count,
-        }
+        Self { html, columns: count }
     }
 
     /// A heading over the rows that follow.
     fn group(&mut self, title: &str) {
         let span = self.columns + 1;
-        push(
-            self.html,
-            format_args!(
-                "<tr class=\"group\"><th colspan=\"{span}\">{}</th></tr>\n",
-                Escaped(title)
-            ),
-        );
+        push(self.html, format_args!("<tr class=\"group\"><th colspan=\"{span}\">{}</th></tr>\n", Escaped(title)));
     }
 
     fn row(&mut self, name: &str, strategies: &[Strategy], cell: impl Fn(&Strategy) -> String) {
@@ -364,10 +275,7 @@ impl<'a> Table<'a> {
     }
 
     fn cells(&mut self, name: &str, cells: impl IntoIterator<Item = String>) {
-        push(
-            self.html,
-            format_args!("<tr><th scope=\"row\">{}</th>", Escaped(name)),
-        );
+        push(self.html, format_args!("<tr><th scope=\"row\">{}</th>", Escaped(name)));
         for cell in cells {
             push(self.html, format_args!("<td>{}</td>", Escaped(&cell)));
         }
@@ -433,8 +341,7 @@ fn dash() -> String {
 }
 
 fn push(html: &mut String, text: fmt::Arguments<'_>) {
-    html.write_fmt(text)
-        .expect("writing into a String does not fail, and no Display of this file does");
+    html.write_fmt(text).expect("writing into a String does not fail, and no Display of this file does");
 }
 
 #[cfg(test)]
@@ -453,10 +360,7 @@ mod tests {
     #[test]
     fn a_link_stays_beside_the_page() {
         assert_eq!(path_in_link("dhat-heap.json"), "./dhat-heap.json");
-        assert_eq!(
-            path_in_link("javascript:alert(1)"),
-            "./javascript%3Aalert%281%29"
-        );
+        assert_eq!(path_in_link("javascript:alert(1)"), "./javascript%3Aalert%281%29");
         assert_eq!(path_in_link("//host/x"), ".///host/x");
         assert_eq!(path_in_link("a \"b\"é"), "./a%20%22b%22%C3%A9");
     }

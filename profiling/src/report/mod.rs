@@ -22,9 +22,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-pub use figures::{
-    ArenaBytes, Input, LivePoint, PhaseNs, Ratio, RequestNs, Round, RoundRatios, Spread, Strategy,
-};
+pub use figures::{ArenaBytes, Input, LivePoint, PhaseNs, Ratio, RequestNs, Round, RoundRatios, Spread, Strategy};
 
 /// The version of `report.json` that this program writes. Fields may join within a version; none leaves or changes meaning.
 pub const SCHEMA: u32 = 1;
@@ -87,21 +85,9 @@ impl Report {
     /// heaps. They divide the figures that the report itself shows, so a reader can check them; where the strategies ran in
     /// paired rounds, [`Ratio::rounds`] adds the median and spread of the ratios round by round.
     #[must_use]
-    pub fn new(
-        input: Input,
-        command: Vec<String>,
-        machine: String,
-        strategies: Vec<Strategy>,
-    ) -> Self {
+    pub fn new(input: Input, command: Vec<String>, machine: String, strategies: Vec<Strategy>) -> Self {
         let ratios = ratios(&strategies);
-        Self {
-            schema: SCHEMA,
-            command,
-            machine,
-            input,
-            strategies,
-            ratios,
-        }
+        Self { schema: SCHEMA, command, machine, input, strategies, ratios }
     }
 
     /// Whether all strategies did the same work.
@@ -111,19 +97,12 @@ impl Report {
     pub fn same_work(&self) -> Result<(), ChecksumMismatch> {
         let mut groups: Vec<(String, Vec<String>)> = Vec::new();
         for strategy in &self.strategies {
-            match groups
-                .iter_mut()
-                .find(|(checksum, _)| *checksum == strategy.checksum)
-            {
+            match groups.iter_mut().find(|(checksum, _)| *checksum == strategy.checksum) {
                 Some((_, names)) => names.push(strategy.name.clone()),
                 None => groups.push((strategy.checksum.clone(), vec![strategy.name.clone()])),
             }
         }
-        if groups.len() > 1 {
-            Err(ChecksumMismatch { groups })
-        } else {
-            Ok(())
-        }
+        if groups.len() > 1 { Err(ChecksumMismatch { groups }) } else { Ok(()) }
     }
 
     /// The run in a few sentences of plain text: the times, the allocator's part, and whether the work was the same.
@@ -167,25 +146,16 @@ impl Report {
             move |source| ReportError::Io { path, source }
         };
         fs::create_dir_all(dir).map_err(at(dir))?;
-        let written = Written {
-            json: dir.join(JSON_FILE),
-            html: dir.join(HTML_FILE),
-        };
-        let page_file =
-            complete_file(dir, HTML_FILE, page.as_bytes()).map_err(at(&written.html))?;
-        let json_file =
-            complete_file(dir, JSON_FILE, json.as_bytes()).map_err(at(&written.json))?;
-        page_file
-            .persist(&written.html)
-            .map_err(|e| at(&written.html)(e.error))?;
+        let written = Written { json: dir.join(JSON_FILE), html: dir.join(HTML_FILE) };
+        let page_file = complete_file(dir, HTML_FILE, page.as_bytes()).map_err(at(&written.html))?;
+        let json_file = complete_file(dir, JSON_FILE, json.as_bytes()).map_err(at(&written.json))?;
+        page_file.persist(&written.html).map_err(|e| at(&written.html)(e.error))?;
         if let Err(e) = json_file.persist(&written.json) {
             // The page alone would be half a report. If it cannot go either, the first error is the one to tell.
             drop(fs::remove_file(&written.html));
             return Err(at(&written.json)(e.error));
         }
-        File::open(dir)
-            .and_then(|open| open.sync_all())
-            .map_err(at(dir))?;
+        File::open(dir).and_then(|open| open.sync_all()).map_err(at(dir))?;
         Ok(written)
     }
 
@@ -195,13 +165,8 @@ impl Report {
             return Err(ReportError::NoStrategies);
         }
         for (at, strategy) in self.strategies.iter().enumerate() {
-            if self.strategies[..at]
-                .iter()
-                .any(|earlier| earlier.name == strategy.name)
-            {
-                return Err(ReportError::SameName {
-                    name: strategy.name.clone(),
-                });
+            if self.strategies[..at].iter().any(|earlier| earlier.name == strategy.name) {
+                return Err(ReportError::SameName { name: strategy.name.clone() });
             }
             strategy.check()?;
         }
@@ -223,10 +188,7 @@ impl Report {
         let ratio = Ratio::between(heap, other);
         let times = |value: Option<f64>| {
             value.map_or_else(String::new, |v| {
-                format!(
-                    ", {} times as fast",
-                    units::ratio(Some(v)).trim_end_matches('x')
-                )
+                format!(", {} times as fast", units::ratio(Some(v)).trim_end_matches('x'))
             })
         };
         format!(
@@ -362,15 +324,8 @@ impl fmt::Display for ReportError {
             Self::SameName { name } => {
                 write!(f, "two strategies of a report have the name {name:?}")
             }
-            Self::BadFigure {
-                strategy,
-                field,
-                value,
-            } => {
-                write!(
-                    f,
-                    "{field} of strategy {strategy:?} is {value}, expected a finite number of at least 0"
-                )
+            Self::BadFigure { strategy, field, value } => {
+                write!(f, "{field} of strategy {strategy:?} is {value}, expected a finite number of at least 0")
             }
             Self::Plot { plot, reason } => {
                 write!(f, "the plot of {plot} could not be drawn: {reason}")

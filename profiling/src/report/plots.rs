@@ -26,10 +26,7 @@ const fn colour(light: u32, dark: u32) -> Colour {
         let [_, r, g, b] = hex.to_be_bytes();
         RGBColor(r, g, b)
     }
-    Colour {
-        light: rgb(light),
-        dark: rgb(dark),
-    }
+    Colour { light: rgb(light), dark: rgb(dark) }
 }
 
 const INK: Colour = colour(0x0b_0b_0b, 0xf2_f1_ec);
@@ -58,10 +55,7 @@ const STRATEGIES: [Colour; 6] = [
 
 /// Every colour that a plot may hold, for the style sheet.
 pub(super) fn colours() -> impl Iterator<Item = Colour> {
-    [INK, QUIET, GRID, LANE]
-        .into_iter()
-        .chain(PHASES)
-        .chain(STRATEGIES)
+    [INK, QUIET, GRID, LANE].into_iter().chain(PHASES).chain(STRATEGIES)
 }
 
 /// The colours of the strategies whose lines are dashed, so that curves that cover each other can both be seen.
@@ -82,15 +76,8 @@ type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 pub(super) fn phases_stacked(strategies: &[Strategy]) -> Result<String, ReportError> {
     const TOP: i32 = 44;
     let bottom = TOP + rows_height(strategies);
-    let most_ns = strategies
-        .iter()
-        .map(|s| s.phase_ns_mean.sum())
-        .fold(0.0, f64::max);
-    let scale = Scale {
-        zero: NAMES_WIDTH,
-        length: WIDTH - NAMES_WIDTH - 90,
-        most: most_ns,
-    };
+    let most_ns = strategies.iter().map(|s| s.phase_ns_mean.sum()).fold(0.0, f64::max);
+    let scale = Scale { zero: NAMES_WIDTH, length: WIDTH - NAMES_WIDTH - 90, most: most_ns };
     drawn("time per phase", bottom + 30, |canvas| {
         let mut x = NAMES_WIDTH;
         for ((phase, _), colour) in strategies[0].phase_ns_mean.named().into_iter().zip(PHASES) {
@@ -102,12 +89,7 @@ pub(super) fn phases_stacked(strategies: &[Strategy]) -> Result<String, ReportEr
         for tick in ticks(most_ns / divisor) {
             let x = scale.at(tick * divisor);
             canvas.line((x, TOP), (x, bottom), GRID)?;
-            canvas.text(
-                &format!("{} {unit}", units::tick(tick)),
-                (x, bottom + 14),
-                HPos::Center,
-                QUIET,
-            )?;
+            canvas.text(&format!("{} {unit}", units::tick(tick)), (x, bottom + 14), HPos::Center, QUIET)?;
         }
         for (strategy, y) in strategies.iter().zip(row_centres(TOP)) {
             canvas.name(strategy, y)?;
@@ -120,11 +102,7 @@ pub(super) fn phases_stacked(strategies: &[Strategy]) -> Result<String, ReportEr
                     end = scale.at(before_ns).max(from + 1);
                     // A hair of the ground between neighbours, where there is room for it.
                     let gap = if end - from > 4 { 2 } else { 0 };
-                    canvas.block(
-                        (from, y - BAR_HEIGHT / 2),
-                        (end - gap, y + BAR_HEIGHT / 2),
-                        colour,
-                    )?;
+                    canvas.block((from, y - BAR_HEIGHT / 2), (end - gap, y + BAR_HEIGHT / 2), colour)?;
                 }
             }
             canvas.text(&units::nanos(before_ns), (end + 6, y), HPos::Left, INK)?;
@@ -145,20 +123,12 @@ pub(super) fn phases_apart(strategies: &[Strategy]) -> Result<String, ReportErro
         for (phase, x) in (0..PHASES.len()).zip((NAMES_WIDTH..).step_by(COLUMN_WIDTH as usize)) {
             let of = |s: &Strategy| s.phase_ns_mean.named()[phase];
             let most = strategies.iter().map(|s| of(s).1).fold(0.0, f64::max);
-            let scale = Scale {
-                zero: x,
-                length: COLUMN_WIDTH - 80,
-                most,
-            };
+            let scale = Scale { zero: x, length: COLUMN_WIDTH - 80, most };
             canvas.text(of(&strategies[0]).0, (x, 17), HPos::Left, QUIET)?;
             for (strategy, y) in strategies.iter().zip(row_centres(TOP)) {
                 let ns = of(strategy).1;
                 let end = if ns > 0.0 { scale.at(ns).max(x + 1) } else { x };
-                canvas.block(
-                    (x, y - BAR_HEIGHT / 2),
-                    (end, y + BAR_HEIGHT / 2),
-                    PHASES[phase],
-                )?;
+                canvas.block((x, y - BAR_HEIGHT / 2), (end, y + BAR_HEIGHT / 2), PHASES[phase])?;
                 canvas.text(&units::nanos(ns), (end + 6, y), HPos::Left, INK)?;
             }
             canvas.line((x, TOP), (x, bottom), QUIET)?;
@@ -174,23 +144,16 @@ pub(super) fn allocator_calls(strategies: &[Strategy]) -> Result<String, ReportE
     type Figure = fn(&Strategy) -> f64;
     let panels: [(&str, Figure); 2] = [
         ("whole run", |s| s.allocator_calls_per_request),
-        ("second half of the run", |s| {
-            s.steady_allocator_calls_per_request
-        }),
+        ("second half of the run", |s| s.steady_allocator_calls_per_request),
     ];
     let bottom = TOP + rows_height(strategies);
-    let figures = strategies
-        .iter()
-        .flat_map(|s| panels.map(|(_, figure)| figure(s)));
+    let figures = strategies.iter().flat_map(|s| panels.map(|(_, figure)| figure(s)));
     let decades = Decades::around(figures.filter(|calls| *calls > 0.0), PANEL_WIDTH - 150);
     drawn("allocator calls", bottom + 30, |canvas| {
         for (strategy, y) in strategies.iter().zip(row_centres(TOP)) {
             canvas.name(strategy, y)?;
         }
-        for ((title, figure), left) in panels
-            .into_iter()
-            .zip([NAMES_WIDTH, NAMES_WIDTH + PANEL_WIDTH])
-        {
+        for ((title, figure), left) in panels.into_iter().zip([NAMES_WIDTH, NAMES_WIDTH + PANEL_WIDTH]) {
             // The lane of zero, then a gap in the axis, then the powers of ten.
             let (zero, first) = (left + 16, left + 62);
             canvas.text(title, (left, 17), HPos::Left, QUIET)?;
@@ -199,20 +162,11 @@ pub(super) fn allocator_calls(strategies: &[Strategy]) -> Result<String, ReportE
             for (power, offset) in decades.ticks() {
                 let x = first + offset;
                 canvas.line((x, TOP), (x, bottom), GRID)?;
-                canvas.text(
-                    &units::tick(10_f64.powi(power)),
-                    (x, bottom + 14),
-                    HPos::Center,
-                    QUIET,
-                )?;
+                canvas.text(&units::tick(10_f64.powi(power)), (x, bottom + 14), HPos::Center, QUIET)?;
             }
             for ((at, strategy), y) in strategies.iter().enumerate().zip(row_centres(TOP)) {
                 let calls = figure(strategy);
-                let x = if calls > 0.0 {
-                    first + decades.offset(calls)
-                } else {
-                    zero
-                };
+                let x = if calls > 0.0 { first + decades.offset(calls) } else { zero };
                 canvas.dot((x, y), strategy_colour(at))?;
                 let aside = if calls > 0.0 { 10 } else { 20 };
                 canvas.text(&short_count(calls), (x + aside, y), HPos::Left, INK)?;
@@ -226,29 +180,19 @@ pub(super) fn allocator_calls(strategies: &[Strategy]) -> Result<String, ReportE
 pub(super) fn live_bytes(strategies: &[Strategy]) -> Result<Option<String>, ReportError> {
     const LEFT: i32 = 84;
     const LEGEND_COLUMNS: i32 = 5;
-    let with_points = || {
-        strategies
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| !s.live_bytes.is_empty())
-    };
+    let with_points = || strategies.iter().enumerate().filter(|(_, s)| !s.live_bytes.is_empty());
     let points = || with_points().flat_map(|(_, s)| &s.live_bytes);
     let Some(last) = points().map(|p| p.request).max() else {
         return Ok(None);
     };
-    let most_bytes = points()
-        .map(|p| units::real(p.live_bytes))
-        .fold(1.0, f64::max);
+    let most_bytes = points().map(|p| units::real(p.live_bytes)).fold(1.0, f64::max);
     let (divisor, unit) = units::bytes_unit(most_bytes);
     let most_requests = units::real(last.max(1));
     let named = i32::try_from(with_points().count()).unwrap_or(i32::MAX / 64);
     let legend_height = 10 + 24 * ((named + LEGEND_COLUMNS - 1) / LEGEND_COLUMNS);
     let svg = drawn("live bytes", legend_height + 316, |canvas| {
         for (nth, (at, strategy)) in (0..).zip(with_points()) {
-            let (x, y) = (
-                LEFT + nth % LEGEND_COLUMNS * 170,
-                17 + nth / LEGEND_COLUMNS * 24,
-            );
+            let (x, y) = (LEFT + nth % LEGEND_COLUMNS * 170, 17 + nth / LEGEND_COLUMNS * 24);
             canvas.path([(x, y), (x + 28, y)], strategy_colour(at))?;
             canvas.text(&shortened(&strategy.name), (x + 36, y), HPos::Left, QUIET)?;
         }
@@ -273,13 +217,8 @@ pub(super) fn live_bytes(strategies: &[Strategy]) -> Result<Option<String>, Repo
             .x_desc("request")
             .draw()?;
         for (at, strategy) in with_points() {
-            let line = thinned(strategy)
-                .into_iter()
-                .map(|(request, bytes)| (request, bytes / divisor));
-            chart.draw_series(LineSeries::new(
-                line,
-                strategy_colour(at).light.stroke_width(2),
-            ))?;
+            let line = thinned(strategy).into_iter().map(|(request, bytes)| (request, bytes / divisor));
+            chart.draw_series(LineSeries::new(line, strategy_colour(at).light.stroke_width(2)))?;
         }
         Ok(())
     })?;
@@ -293,25 +232,18 @@ struct Canvas<'a> {
 
 impl Canvas<'_> {
     fn text(&self, text: &str, at: (i32, i32), anchor: HPos, colour: Colour) -> Drawn {
-        self.area
-            .draw(&Text::new(text, at, text_style(colour, anchor)))
+        self.area.draw(&Text::new(text, at, text_style(colour, anchor)))
     }
 
     fn name(&self, strategy: &Strategy, y: i32) -> Drawn {
-        self.text(
-            &shortened(&strategy.name),
-            (NAMES_WIDTH - 10, y),
-            HPos::Right,
-            INK,
-        )
+        self.text(&shortened(&strategy.name), (NAMES_WIDTH - 10, y), HPos::Right, INK)
     }
 
     fn block(&self, from: (i32, i32), to: (i32, i32), colour: Colour) -> Drawn {
         if to.0 <= from.0 {
             return Ok(());
         }
-        self.area
-            .draw(&Rectangle::new([from, to], colour.light.filled()))
+        self.area.draw(&Rectangle::new([from, to], colour.light.filled()))
     }
 
     fn line(&self, from: (i32, i32), to: (i32, i32), colour: Colour) -> Drawn {
@@ -319,8 +251,7 @@ impl Canvas<'_> {
     }
 
     fn path(&self, points: [(i32, i32); 2], colour: Colour) -> Drawn {
-        self.area
-            .draw(&PathElement::new(points, colour.light.stroke_width(2)))
+        self.area.draw(&PathElement::new(points, colour.light.stroke_width(2)))
     }
 
     fn dot(&self, at: (i32, i32), colour: Colour) -> Drawn {
@@ -329,22 +260,13 @@ impl Canvas<'_> {
 }
 
 /// Runs `draw` on an empty surface of this height and gives back the SVG.
-fn drawn(
-    plot: &'static str,
-    height: i32,
-    draw: impl FnOnce(&Canvas<'_>) -> Drawn,
-) -> Result<String, ReportError> {
+fn drawn(plot: &'static str, height: i32, draw: impl FnOnce(&Canvas<'_>) -> Drawn) -> Result<String, ReportError> {
     let mut svg = String::new();
     let size = (WIDTH.unsigned_abs(), height.unsigned_abs());
-    let canvas = Canvas {
-        area: SVGBackend::with_string(&mut svg, size).into_drawing_area(),
-    };
+    let canvas = Canvas { area: SVGBackend::with_string(&mut svg, size).into_drawing_area() };
     let result = draw(&canvas).and_then(|()| canvas.area.present());
     drop(canvas);
-    result.map_err(|e| ReportError::Plot {
-        plot,
-        reason: e.to_string(),
-    })?;
+    result.map_err(|e| ReportError::Plot { plot, reason: e.to_string() })?;
     Ok(svg)
 }
 
@@ -357,11 +279,7 @@ struct Scale {
 
 impl Scale {
     fn at(&self, value: f64) -> i32 {
-        if self.most > 0.0 {
-            self.zero + pixels(value / self.most * f64::from(self.length))
-        } else {
-            self.zero
-        }
+        if self.most > 0.0 { self.zero + pixels(value / self.most * f64::from(self.length)) } else { self.zero }
     }
 }
 
@@ -383,11 +301,7 @@ impl Decades {
         if first > last {
             (first, last) = (0, 1);
         }
-        Self {
-            first,
-            last: last.max(first + 1),
-            length,
-        }
+        Self { first, last: last.max(first + 1), length }
     }
 
     fn offset(&self, value: f64) -> i32 {
@@ -399,15 +313,11 @@ impl Decades {
     fn ticks(&self) -> impl Iterator<Item = (i32, i32)> {
         const LABEL_WIDTH: i32 = 52;
         let decades = self.last - self.first;
-        let step = (decades * LABEL_WIDTH)
-            .unsigned_abs()
-            .div_ceil(self.length.unsigned_abs());
-        (self.first..=self.last)
-            .step_by(step as usize)
-            .map(move |power| {
-                let share = f64::from(power - self.first) / f64::from(decades);
-                (power, pixels(share * f64::from(self.length)))
-            })
+        let step = (decades * LABEL_WIDTH).unsigned_abs().div_ceil(self.length.unsigned_abs());
+        (self.first..=self.last).step_by(step as usize).map(move |power| {
+            let share = f64::from(power - self.first) / f64::from(decades);
+            (power, pixels(share * f64::from(self.length)))
+        })
     }
 }
 
@@ -418,15 +328,9 @@ fn ticks(most: f64) -> Vec<f64> {
     }
     let rough = most / 6.0;
     let power = 10_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0]
-        .into_iter()
-        .map(|m| m * power)
-        .find(|step| *step >= rough);
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= rough);
     let step = step.unwrap_or(rough);
-    (0..=8)
-        .map(|n| f64::from(n) * step)
-        .take_while(|tick| *tick <= most)
-        .collect()
+    (0..=8).map(|n| f64::from(n) * step).take_while(|tick| *tick <= most).collect()
 }
 
 /// The points of a strategy's line: at most two for each pixel of the width, of each stretch the largest.
@@ -455,21 +359,13 @@ fn row_centres(top: i32) -> impl Iterator<Item = i32> {
 fn text_style(colour: Colour, anchor: HPos) -> TextStyle<'static> {
     // The backend divides by 1.24 to get from its own measure to the pixels of `font-size`.
     let font = ("sans-serif", f64::from(TEXT_SIZE) * 1.24).into_font();
-    TextStyle {
-        font,
-        color: colour.light.to_backend_color(),
-        pos: Pos::new(anchor, VPos::Center),
-    }
+    TextStyle { font, color: colour.light.to_backend_color(), pos: Pos::new(anchor, VPos::Center) }
 }
 
 /// A count that fits beside a dot at the end of its axis.
 fn short_count(value: f64) -> String {
     let text = units::count(value);
-    if text.len() <= 9 {
-        text
-    } else {
-        format!("{value:.2e}")
-    }
+    if text.len() <= 9 { text } else { format!("{value:.2e}") }
 }
 
 /// A name that fits its place and holds nothing that a text cannot show.
@@ -479,17 +375,10 @@ fn shortened(name: &str) -> String {
     if name.chars().count() <= CHARS_MAX {
         return name.chars().map(shown).collect();
     }
-    name.chars()
-        .take(CHARS_MAX - 1)
-        .map(shown)
-        .chain(['…'])
-        .collect()
+    name.chars().take(CHARS_MAX - 1).map(shown).chain(['…']).collect()
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a float cast saturates, and plots are a thousand pixels wide"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a float cast saturates, and plots are a thousand pixels wide")]
 fn pixels(length: f64) -> i32 {
     length.round() as i32
 }
@@ -524,10 +413,7 @@ mod tests {
         assert_eq!((none.first, none.last), (0, 1));
         let wide = Decades::around([1e-300, 1e300].into_iter(), 200);
         assert!(wide.ticks().count() <= 5);
-        assert_eq!(
-            axis.ticks().map(|(power, _)| power).collect::<Vec<_>>(),
-            [-4, -2, 0, 2]
-        );
+        assert_eq!(axis.ticks().map(|(power, _)| power).collect::<Vec<_>>(), [-4, -2, 0, 2]);
     }
 
     /// The whole numbers that an attribute has in the shapes of one fill, in the order of drawing.
@@ -536,12 +422,7 @@ mod tests {
         let fill = format!("fill=\"#{r:02X}{g:02X}{b:02X}\"");
         svg.split(['<', '>'])
             .filter(|tag| tag.starts_with(shape) && tag.contains(&fill))
-            .filter_map(|tag| {
-                tag.split_once(&format!(" {attribute}=\""))?
-                    .1
-                    .split('"')
-                    .next()
-            })
+            .filter_map(|tag| tag.split_once(&format!(" {attribute}=\""))?.1.split('"').next())
             .map(|number| number.parse().unwrap())
             .collect()
     }
@@ -560,63 +441,33 @@ mod tests {
         let panel = dots[2][1] - dots[2][0];
         assert!(decade > 50, "{dots:?}");
         let moved = dots[0][1] - dots[0][0];
-        assert!(
-            (moved - (panel - decade)).abs() <= 1,
-            "beyond rounding: {dots:?}"
-        );
-        assert!(
-            dots[2][0] < dots[1][0] - decade,
-            "zero has a lane of its own: {dots:?}"
-        );
+        assert!((moved - (panel - decade)).abs() <= 1, "beyond rounding: {dots:?}");
+        assert!(dots[2][0] < dots[1][0] - decade, "zero has a lane of its own: {dots:?}");
     }
 
     #[test]
     fn bars_are_as_long_as_their_times() {
         let times = [(400.0, 100.0), (200.0, 0.0), (0.001, 0.0)].map(|(build, release)| Strategy {
-            phase_ns_mean: PhaseNs {
-                build,
-                release,
-                ..Default::default()
-            },
+            phase_ns_mean: PhaseNs { build, release, ..Default::default() },
             ..Strategy::default()
         });
         let apart = phases_apart(&times).unwrap();
         let build = numbers(&apart, "rect", "width", PHASES[1]);
-        assert!(
-            (build[0] - 2 * build[1]).abs() <= 1 && build[2] == 1,
-            "{build:?}"
-        );
-        assert_eq!(
-            numbers(&apart, "rect", "width", PHASES[4]).len(),
-            1,
-            "no bar for no time"
-        );
+        assert!((build[0] - 2 * build[1]).abs() <= 1 && build[2] == 1, "{build:?}");
+        assert_eq!(numbers(&apart, "rect", "width", PHASES[4]).len(), 1, "no bar for no time");
         let stacked = phases_stacked(&times).unwrap();
         // The first is the legend's.
         let build = numbers(&stacked, "rect", "width", PHASES[1]);
-        assert!(
-            (build[1] - 2 * build[2]).abs() <= 3 && build[3] == 1,
-            "{build:?}"
-        );
+        assert!((build[1] - 2 * build[2]).abs() <= 3 && build[3] == 1, "{build:?}");
         let release = numbers(&stacked, "rect", "width", PHASES[4]);
-        assert!(
-            (build[1] - 4 * release[1]).abs() <= 8 && release.len() == 2,
-            "{release:?}"
-        );
+        assert!((build[1] - 4 * release[1]).abs() <= 8 && release.len() == 2, "{release:?}");
     }
 
     #[test]
     fn thinning_keeps_the_peak() {
-        let live_bytes = (0..100_000)
-            .map(|n| LivePoint {
-                request: n,
-                live_bytes: if n == 54_321 { 9_999 } else { 5 },
-            })
-            .collect();
-        let strategy = Strategy {
-            live_bytes,
-            ..Strategy::default()
-        };
+        let live_bytes =
+            (0..100_000).map(|n| LivePoint { request: n, live_bytes: if n == 54_321 { 9_999 } else { 5 } }).collect();
+        let strategy = Strategy { live_bytes, ..Strategy::default() };
         let line = thinned(&strategy);
         assert!(line.len() <= 960, "{}", line.len());
         assert!(line.contains(&(54_321.0, 9_999.0)));

@@ -45,41 +45,20 @@ fn strategy(name: &str, slowness: f64, calls: f64) -> Strategy {
         steady_allocator_calls_per_request: calls,
         peak_live_bytes: 412_345,
         rounds: [1.02, 0.98, 1.0, 1.07, 0.99]
-            .map(|f| Round {
-                ns_per_request_mean: phases(f).sum(),
-                phase_ns_mean: phases(f),
-            })
+            .map(|f| Round { ns_per_request_mean: phases(f).sum(), phase_ns_mean: phases(f) })
             .to_vec(),
         live_bytes: (0..256)
-            .map(|n| LivePoint {
-                request: n * 16,
-                live_bytes: 220_000 + (n * 7_919 % 61) * 1_500,
-            })
+            .map(|n| LivePoint { request: n * 16, live_bytes: 220_000 + (n * 7_919 % 61) * 1_500 })
             .collect(),
         dhat_file: Some(format!("dhat-{name}.json")),
-        arena: name.contains("arena").then_some(ArenaBytes {
-            used: 98_000.0,
-            reserved: 131_072.0,
-            wasted: 512.0,
-        }),
+        arena: name.contains("arena").then_some(ArenaBytes { used: 98_000.0, reserved: 131_072.0, wasted: 512.0 }),
     }
 }
 
 fn sample() -> Report {
     let mut mimalloc = strategy("heap-mimalloc", 4.1, 2_318.5);
     mimalloc.dhat_file = None;
-    let command = [
-        "cargo",
-        "run",
-        "--release",
-        "-p",
-        "profiling",
-        "--",
-        "--pods",
-        "my pods.csv",
-        "--seed",
-        "7",
-    ];
+    let command = ["cargo", "run", "--release", "-p", "profiling", "--", "--pods", "my pods.csv", "--seed", "7"];
     Report::new(
         input(),
         command.map(str::to_owned).to_vec(),
@@ -98,10 +77,8 @@ fn page(report: &Report) -> String {
 }
 
 fn entries(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(dir)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -144,10 +121,7 @@ fn json_keeps_the_contract() {
         assert!(heap.pointer(path).is_some_and(Value::is_f64), "{path}");
     }
     for figure in ["build", "release", "total"] {
-        assert!(
-            value["ratios"]["heap/arena"][figure].is_f64(),
-            "ratios.{figure}"
-        );
+        assert!(value["ratios"]["heap/arena"][figure].is_f64(), "ratios.{figure}");
     }
 }
 
@@ -177,23 +151,11 @@ fn ratios_divide_the_figures_shown() {
     let pairs: Vec<&str> = report.ratios.keys().map(String::as_str).collect();
     assert_eq!(
         pairs,
-        [
-            "heap-mimalloc/arena",
-            "heap-mimalloc/shared-arena",
-            "heap/arena",
-            "heap/heap-mimalloc",
-            "heap/shared-arena"
-        ]
+        ["heap-mimalloc/arena", "heap-mimalloc/shared-arena", "heap/arena", "heap/heap-mimalloc", "heap/shared-arena"]
     );
     let ratio = &report.ratios["heap/arena"];
-    assert_eq!(
-        (ratio.build, ratio.release, ratio.build_and_release),
-        (Some(8.0), Some(8.0), Some(8.0))
-    );
-    let (heap, arena) = (
-        &report.strategies[0].ns_per_request,
-        &report.strategies[2].ns_per_request,
-    );
+    assert_eq!((ratio.build, ratio.release, ratio.build_and_release), (Some(8.0), Some(8.0), Some(8.0)));
+    let (heap, arena) = (&report.strategies[0].ns_per_request, &report.strategies[2].ns_per_request);
     assert_eq!(ratio.total, Some(heap.mean / arena.mean));
     // Each round is slower or faster as a whole, so its ratio is the same in all.
     let rounds = ratio.rounds.unwrap();
@@ -208,36 +170,17 @@ fn rounds_are_compared_in_pairs() {
     for round in &mut report.strategies[2].rounds[..2] {
         round.ns_per_request_mean /= 3.0;
     }
-    let rounds = Ratio::between(&report.strategies[0], &report.strategies[2])
-        .rounds
-        .unwrap();
+    let rounds = Ratio::between(&report.strategies[0], &report.strategies[2]).rounds.unwrap();
     assert!((rounds.total.max / rounds.total.min - 3.0).abs() < 1e-9);
     assert!((rounds.total.median / rounds.total.min - 1.0).abs() < 1e-9);
     report.strategies[2].rounds.pop();
-    assert_eq!(
-        Ratio::between(&report.strategies[0], &report.strategies[2]).rounds,
-        None
-    );
+    assert_eq!(Ratio::between(&report.strategies[0], &report.strategies[2]).rounds, None);
 }
 
 #[test]
 fn the_median_of_an_even_number_lies_between() {
-    assert_eq!(
-        Spread::of(vec![4.0, 1.0, 2.0, 3.0]),
-        Some(Spread {
-            min: 1.0,
-            median: 2.5,
-            max: 4.0
-        })
-    );
-    assert_eq!(
-        Spread::of(vec![7.0]),
-        Some(Spread {
-            min: 7.0,
-            median: 7.0,
-            max: 7.0
-        })
-    );
+    assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 3.0]), Some(Spread { min: 1.0, median: 2.5, max: 4.0 }));
+    assert_eq!(Spread::of(vec![7.0]), Some(Spread { min: 7.0, median: 7.0, max: 7.0 }));
     assert_eq!(Spread::of(Vec::new()), None);
 }
 
@@ -253,11 +196,7 @@ fn other_work_is_named_and_shown() {
         "the strategies differ in what they decided or encoded: checksum 9f3a6c01d27be845 of heap, heap-mimalloc, arena; 0bad of shared-arena"
     );
     assert!(page(&report).contains("class=\"summary alarm\""));
-    assert!(
-        report.summary().ends_with("0bad of shared-arena."),
-        "{}",
-        report.summary()
-    );
+    assert!(report.summary().ends_with("0bad of shared-arena."), "{}", report.summary());
 }
 
 #[test]
@@ -283,12 +222,7 @@ fn nothing_from_the_input_becomes_markup() {
     report.strategies[0].name = hostile.to_owned();
     report.strategies[0].checksum = hostile.to_owned();
     report.strategies[0].dhat_file = Some(format!("javascript:{hostile}"));
-    let report = Report::new(
-        report.input,
-        report.command,
-        report.machine,
-        report.strategies,
-    );
+    let report = Report::new(report.input, report.command, report.machine, report.strategies);
     let page = page(&report);
     for markup in ["<img", "<script", "href=\"javascript"] {
         assert!(!page.contains(markup), "{markup}");
@@ -305,27 +239,16 @@ fn the_page_needs_no_network() {
         assert!(!page.contains(fetching), "{fetching}");
     }
     assert_eq!(page.matches("<svg").count(), 4);
-    assert!(
-        page.contains("cargo run --release -p profiling -- --pods &#39;my pods.csv&#39; --seed 7")
-    );
+    assert!(page.contains("cargo run --release -p profiling -- --pods &#39;my pods.csv&#39; --seed 7"));
     assert!(page.contains("href=\"./dhat-arena.json\""));
 }
 
 #[test]
 fn one_strategy_makes_a_report() {
     for name in ["heap", "arena"] {
-        let report = Report::new(
-            input(),
-            Vec::new(),
-            String::new(),
-            vec![strategy(name, 1.0, 0.0)],
-        );
+        let report = Report::new(input(), Vec::new(), String::new(), vec![strategy(name, 1.0, 0.0)]);
         assert!(report.ratios.is_empty());
-        assert!(
-            report
-                .summary()
-                .starts_with(&format!("{name} serves a request of 64 VMs in 77.5 µs"))
-        );
+        assert!(report.summary().starts_with(&format!("{name} serves a request of 64 VMs in 77.5 µs")));
         let page = page(&report);
         assert!(!page.contains("How many times"));
         assert!(!page.contains("Repeat it"));
@@ -334,21 +257,10 @@ fn one_strategy_makes_a_report() {
 
 #[test]
 fn zero_is_shown_as_zero() {
-    let nothing = |name: &str| Strategy {
-        name: name.to_owned(),
-        ..Strategy::default()
-    };
-    let report = Report::new(
-        input(),
-        Vec::new(),
-        String::new(),
-        vec![nothing("heap"), nothing("arena")],
-    );
+    let nothing = |name: &str| Strategy { name: name.to_owned(), ..Strategy::default() };
+    let report = Report::new(input(), Vec::new(), String::new(), vec![nothing("heap"), nothing("arena")]);
     let ratio = report.ratios["heap/arena"];
-    assert_eq!(
-        (ratio.build, ratio.release, ratio.total),
-        (None, None, None)
-    );
+    assert_eq!((ratio.build, ratio.release, ratio.total), (None, None, None));
     let json = serde_json::to_value(&report).unwrap();
     assert!(json["ratios"]["heap/arena"]["total"].is_null());
     let page = page(&report);
@@ -377,33 +289,22 @@ fn what_is_no_figure_is_refused_by_name() {
             s.rounds[0].phase_ns_mean.place = f64::NEG_INFINITY;
         }),
         ("arena.wasted", |s| {
-            s.arena = Some(ArenaBytes {
-                wasted: f64::NAN,
-                ..ArenaBytes::default()
-            });
+            s.arena = Some(ArenaBytes { wasted: f64::NAN, ..ArenaBytes::default() });
         }),
     ];
     for (name, spoil) in spoil {
         let mut report = sample();
         spoil(&mut report.strategies[2]);
         let error = report.write(dir.path()).unwrap_err();
-        assert!(
-            matches!(&error, ReportError::BadFigure { field, .. } if field == name),
-            "{name}: {error}"
-        );
+        assert!(matches!(&error, ReportError::BadFigure { field, .. } if field == name), "{name}: {error}");
         assert!(error.to_string().contains("\"arena\""), "{error}");
     }
     let mut twice = sample();
     twice.strategies[1].name = "heap".to_owned();
-    assert!(
-        matches!(twice.write(dir.path()), Err(ReportError::SameName { name }) if name == "heap")
-    );
+    assert!(matches!(twice.write(dir.path()), Err(ReportError::SameName { name }) if name == "heap"));
     let none = Report::new(input(), Vec::new(), String::new(), Vec::new());
     assert_eq!(none.summary(), "");
-    assert!(matches!(
-        none.write(dir.path()),
-        Err(ReportError::NoStrategies)
-    ));
+    assert!(matches!(none.write(dir.path()), Err(ReportError::NoStrategies)));
     assert!(entries(dir.path()).is_empty());
 }
 
@@ -417,16 +318,8 @@ fn huge_figures_still_make_a_page() {
     arena.allocator_calls_per_request = f64::MAX;
     arena.steady_allocator_calls_per_request = f64::MIN_POSITIVE;
     arena.peak_live_bytes = u64::MAX;
-    arena.live_bytes.push(LivePoint {
-        request: u64::MAX,
-        live_bytes: u64::MAX,
-    });
-    let report = Report::new(
-        report.input,
-        report.command,
-        report.machine,
-        report.strategies,
-    );
+    arena.live_bytes.push(LivePoint { request: u64::MAX, live_bytes: u64::MAX });
+    let report = Report::new(report.input, report.command, report.machine, report.strategies);
     let page = page(&report);
     assert!(!page.contains("NaN") && !page.contains(">inf"));
     assert!(page.len() < 400_000, "{} bytes", page.len());
@@ -442,11 +335,7 @@ fn both_files_are_written_whole() {
         assert_eq!(entries(&dir), [HTML_FILE, JSON_FILE]);
         let read: Report = serde_json::from_slice(&fs::read(&written.json).unwrap()).unwrap();
         assert_eq!(read, report);
-        assert!(
-            fs::read_to_string(&written.html)
-                .unwrap()
-                .ends_with("</html>\n")
-        );
+        assert!(fs::read_to_string(&written.html).unwrap().ends_with("</html>\n"));
     }
 }
 
@@ -455,12 +344,7 @@ fn both_files_are_written_whole() {
 fn everyone_whom_the_umask_lets_may_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
-    let usual = File::create(dir.path().join("usual"))
-        .unwrap()
-        .metadata()
-        .unwrap()
-        .permissions()
-        .mode();
+    let usual = File::create(dir.path().join("usual")).unwrap().metadata().unwrap().permissions().mode();
     let written = sample().write(dir.path()).unwrap();
     for path in [written.json, written.html] {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode(), usual);

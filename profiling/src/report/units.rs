@@ -75,16 +75,11 @@ pub(super) fn real(value: u64) -> f64 {
 /// An axis label: like [`count`], without zeros that say nothing (`2`, `2.5`, `0.05`).
 pub(super) fn tick(value: f64) -> String {
     let text = count(value);
-    let (number, power) = text
-        .find('e')
-        .map_or((text.as_str(), ""), |at| text.split_at(at));
+    let (number, power) = text.find('e').map_or((text.as_str(), ""), |at| text.split_at(at));
     if !number.contains('.') {
         return text;
     }
-    format!(
-        "{}{power}",
-        number.trim_end_matches('0').trim_end_matches('.')
-    )
+    format!("{}{power}", number.trim_end_matches('0').trim_end_matches('.'))
 }
 
 fn with_unit(value: f64, (divisor, unit): (f64, &str)) -> String {
@@ -115,9 +110,7 @@ fn significant(value: f64) -> String {
 
 /// `1234567` as `1,234,567`.
 fn grouped(digits: &str) -> String {
-    let (sign, digits) = digits
-        .strip_prefix('-')
-        .map_or(("", digits), |rest| ("-", rest));
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
     let mut out = String::with_capacity(digits.len() + digits.len() / 3 + sign.len());
     out.push_str(sign);
     for (at, digit) in digits.chars().enumerate() {
