@@ -11,7 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use rayon::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -143,6 +143,32 @@ fn rayon_workers_fill_one_arena() {
         let distinct: HashSet<_> = texts.iter().map(|text| text.as_ptr()).collect();
         assert_eq!(distinct.len(), 5_000);
         drop((maps, distinct, texts));
+        arena.reset();
+    }
+}
+
+#[test]
+fn after_a_reset_no_thread_keeps_its_old_shard() {
+    let mut arena = SharedArena::new();
+    for round in 0..20u64 {
+        let build = |seed: u64| (0..500).map(|i| arena.alloc([seed, i])).collect::<Vec<_>>();
+        let first = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // A new thread takes over the shard that this one had before the reset, and both go on at once.
+            let other = scope.spawn(|| {
+                arena.alloc(round);
+                first.store(true, SeqCst);
+                build(round)
+            });
+            while !first.load(SeqCst) {
+                thread::yield_now();
+            }
+            let mine = build(round + 100);
+            for (seed, values) in [(round, other.join().unwrap()), (round + 100, mine)] {
+                assert!((0..).zip(values).all(|(i, value)| *value == [seed, i]));
+            }
+        });
+        assert!(arena.figures().chunks >= 2, "each thread bumps a chunk of its own: {}", arena.figures());
         arena.reset();
     }
 }
