@@ -149,9 +149,11 @@ fn rayon_workers_fill_one_arena() {
 
 #[test]
 fn after_a_reset_no_thread_keeps_its_old_shard() {
-    let mut arena = SharedArena::new();
     for round in 0..20u64 {
-        let build = |seed: u64| (0..500).map(|i| arena.alloc([seed, i])).collect::<Vec<_>>();
+        let mut arena = SharedArena::new();
+        arena.alloc(round); // the first shard is this thread's
+        arena.reset();
+        let build = |seed: u64| (0..20).map(|i| arena.alloc([seed, i])).collect::<Vec<_>>();
         let first = AtomicBool::new(false);
         thread::scope(|scope| {
             // A new thread takes over the shard that this one had before the reset, and both go on at once.
@@ -169,7 +171,6 @@ fn after_a_reset_no_thread_keeps_its_old_shard() {
             }
         });
         assert!(arena.figures().chunks >= 2, "each thread bumps a chunk of its own: {}", arena.figures());
-        arena.reset();
     }
 }
 
