@@ -19,6 +19,9 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 
+/// The smallest spare: an arena with the smallest chunk.
+const SPARE_BYTES_MIN: usize = size_of::<Arena>() + super::chunk::CHUNK_BYTES_MIN + super::chunk::FOOTER_BYTES;
+
 /// One request's memory: a bump region for one thread at a time.
 ///
 /// Values are placed one behind the other and are never freed singly; all of them go at once, when the arena is
@@ -62,6 +65,8 @@ pub struct Arena {
     parent: Cell<Option<NonNull<Ledger>>>,
     /// A rewound arena for the next scope. Booked in the ledger.
     spare: Cell<Option<Box<Arena>>>,
+    /// The most bytes that a scope of this request used.
+    scoped: Cell<usize>,
     first_chunk: usize,
     retain_bytes_max: usize,
     on_reset: Reset,
@@ -93,12 +98,12 @@ impl Arena {
         ArenaOptions::new().first_chunk_bytes(bytes).arena()
     }
 
-    pub(super) fn with_options(options: &ArenaOptions) -> Self {
+    pub(super) fn with_options<E: Refusal>(options: &ArenaOptions) -> Result<Self, E> {
         let arena = Self::empty(options, options.first_chunk_bytes);
         if options.first_chunk_bytes > 0 {
-            let Ok(()) = arena.reserve::<Infallible>(options.first_chunk_bytes);
+            arena.reserve(options.first_chunk_bytes)?;
         }
-        arena
+        Ok(arena)
     }
 
     /// No chunk yet; the first one will have `first_chunk` bytes.
@@ -109,6 +114,7 @@ impl Arena {
             ledger: Ledger::new(options.budget_bytes_max),
             parent: Cell::new(None),
             spare: Cell::new(None),
+            scoped: Cell::new(0),
             first_chunk,
             retain_bytes_max: options.retain_bytes_max,
             on_reset: options.on_reset,
@@ -133,7 +139,7 @@ impl Arena {
     pub fn reset(&mut self) {
         let mut payload = self.cleanups.run_all();
         let retain = self.retain_bytes_max;
-        self.rewind(retain, |used| super::chunk::rounded_up(used + used / 8).map_or(0, |size| size.min(retain)));
+        self.rewind(retain, |used| used + used / 8);
         cleanups::must_swallow(&mut payload);
         cleanups::resume(payload);
     }
@@ -194,6 +200,7 @@ impl Arena {
             ledger: Ledger::new(self.ledger.allowed()),
             parent: Cell::new(None),
             spare: Cell::new(None),
+            scoped: Cell::new(0),
             first_chunk: 0,
             retain_bytes_max: self.retain_bytes_max,
             on_reset: self.on_reset,
@@ -233,7 +240,13 @@ impl Arena {
     #[cold]
     #[inline(never)]
     pub(super) fn raw_in_new_chunk<E: Refusal>(&self, layout: Layout) -> Result<NonNull<u8>, E> {
-        self.region.grow(layout, self.first_chunk, self.ledger()).map_err(E::refuse)
+        self.region
+            .grow(layout, self.first_chunk, self.ledger())
+            .or_else(|refused| {
+                // What an idle spare holds is better used for this.
+                if self.drop_spare() { self.region.grow(layout, self.first_chunk, self.ledger()) } else { Err(refused) }
+            })
+            .map_err(E::refuse)
     }
 
     /// Makes room for `bytes` in one chunk.
@@ -300,6 +313,7 @@ impl Arena {
         } else {
             let used = self.region.used();
             self.rewind_slow(keep_max, used, replacement(used));
+            self.scoped.set(0);
         }
     }
 
@@ -315,30 +329,36 @@ impl Arena {
     #[cold]
     #[inline(never)]
     fn rewind_slow(&mut self, keep_max: usize, used: usize, replacement: usize) {
-        let keeps_spare = self.spare.get_mut().as_ref().is_some_and(|spare| spare.idle_bytes() <= keep_max / 4);
+        // Part of what may be kept is the spare's, if it leaves a quarter; the smallest spare and the smallest chunk are
+        // always within it, except where the options say less.
+        let least = SPARE_BYTES_MIN + super::chunk::CHUNK_BYTES_MIN;
+        let keep_max = keep_max.max(least).min(self.retain_bytes_max.max(keep_max));
+        let spare = self.spare.get_mut().as_ref().map_or(0, |spare| spare.idle_bytes());
+        let keeps_spare = spare <= (keep_max - keep_max / 4).max(SPARE_BYTES_MIN) && spare <= keep_max;
         if !keeps_spare {
             self.drop_spare();
         }
-        let capacity_max = keep_max - if keeps_spare { keep_max / 4 } else { 0 };
+        let capacity_max = keep_max - if keeps_spare { spare } else { 0 };
         let newest = self.region.newest();
         if newest <= capacity_max && (self.region.chunks() <= 1 || newest >= used + used / 8) {
             let ledger = Self::ledger_of(&self.parent, &self.ledger);
             self.region.reset(ledger);
         } else {
-            self.replace_chunks(replacement.min(capacity_max));
+            self.replace_chunks(replacement, capacity_max);
         }
     }
 
-    /// Frees all chunks and, for `bytes` above 0, makes one of that size if budget and allocator allow.
-    pub(super) fn replace_chunks(&mut self, bytes: usize) {
+    /// Frees all chunks and, for `bytes` above 0, makes one of that size, or of the largest size that is within
+    /// `bytes_max` and the budget.
+    pub(super) fn replace_chunks(&mut self, bytes: usize, bytes_max: usize) {
         let held = self.region.held();
         self.region = Region::empty();
         let ledger = Self::ledger_of(&self.parent, &self.ledger);
         ledger.refund(held);
-        let room = ledger.room().saturating_sub(super::chunk::FOOTER_BYTES);
+        let bytes_max = ledger.room().saturating_sub(super::chunk::FOOTER_BYTES).min(bytes_max);
         let bytes = match super::chunk::rounded_up(bytes) {
-            Some(size) if size <= room => bytes,
-            _ => super::chunk::rounded_down(room.min(bytes)),
+            Some(size) if size <= bytes_max => bytes,
+            _ => super::chunk::rounded_down(bytes_max.min(bytes.max(super::chunk::CHUNK_BYTES_MIN))),
         };
         // Refused all the same: the next request makes its own first chunk.
         if bytes > 0
@@ -357,12 +377,23 @@ impl Arena {
         }
     }
 
-    fn drop_spare(&mut self) {
-        if let Some(spare) = self.spare.take() {
-            let bytes = spare.idle_bytes();
-            drop(spare);
-            self.ledger().refund(bytes);
-        }
+    /// Frees the spare; says whether there was one.
+    pub(super) fn drop_spare(&self) -> bool {
+        let Some(spare) = self.spare.take() else { return false };
+        let bytes = spare.idle_bytes();
+        drop(spare);
+        self.ledger().refund(bytes);
+        true
+    }
+
+    /// Bytes handed out since the last reset, those of its largest scope included.
+    pub(super) fn used(&self) -> usize {
+        self.region.used() + self.scoped.get()
+    }
+
+    /// Whether every byte is overwritten with 0 in the end.
+    pub(super) fn wipes(&self) -> bool {
+        self.on_reset == Reset::Wipe
     }
 
     /// What a spare holds in all: itself, its chunks, its own spare.
@@ -415,8 +446,9 @@ impl Drop for Scope<'_> {
     fn drop(&mut self) {
         let Some(mut inner) = self.inner.take() else { return };
         let mut payload: Option<Payload> = inner.cleanups.run_all();
+        self.outer.scoped.set(self.outer.scoped.get().max(inner.used()));
         let retain = inner.retain_bytes_max;
-        inner.rewind(retain, |used| (used + used / 8).min(retain));
+        inner.rewind(retain, |used| used + used / 8);
         inner.parent.set(None);
         let other = self.outer.spare.replace(Some(inner));
         // A scope beside this one ended first: one spare is enough.

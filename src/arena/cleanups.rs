@@ -152,12 +152,36 @@ fn discard(mut payload: Payload) {
 /// Payloads in a row that are given a chance to be dropped.
 const DISCARDS_MAX: usize = 16;
 
-/// Resumes a cleanup's panic; while the thread is already unwinding, drops it and says so.
+/// Panics dropped by [`must_swallow`], process-wide. A figure, so std's atomic serves under loom too.
+static SWALLOWED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+/// How many panics of destructors and deferred calls were swallowed in this process, because the thread that ended the
+/// arena, pooled or not, was unwinding already.
+///
+/// ```
+/// use blixard_arena::{Arena, arena::panics_swallowed};
+///
+/// let before = panics_swallowed();
+/// let result = std::panic::catch_unwind(|| {
+///     let arena = Arena::new();
+///     arena.defer(|| panic!("second"));
+///     panic!("first");
+/// });
+/// assert_eq!(result.unwrap_err().downcast_ref(), Some(&"first"));
+/// assert_eq!(panics_swallowed() - before, 1);
+/// ```
+#[must_use]
+pub fn panics_swallowed() -> u64 {
+    SWALLOWED.load(Ordering::Relaxed)
+}
+
+/// While the thread is already unwinding, drops a cleanup's panic, counts it and says so.
 pub(crate) fn must_swallow(payload: &mut Option<Payload>) -> bool {
     if payload.is_some() && std::thread::panicking() {
         if let Some(payload) = payload.take() {
             discard(payload);
         }
+        SWALLOWED.fetch_add(1, Ordering::Relaxed);
         return true;
     }
     false

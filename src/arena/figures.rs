@@ -20,7 +20,7 @@ pub struct ArenaFigures {
     pub wasted_bytes: usize,
     /// Chunks held.
     pub chunks: usize,
-    /// The most bytes ever held at one time.
+    /// The most bytes ever held at one time, over all requests that a recycled arena has served.
     pub high_water_bytes: usize,
 }
 
@@ -50,7 +50,8 @@ pub struct PoolFigures {
     pub created: u64,
     /// Arenas that lie idle at this moment.
     pub idle: usize,
-    /// Panics of destructors and deferred calls that were swallowed because a thread was unwinding already.
+    /// Panics of destructors and deferred calls that were swallowed because a thread was unwinding already. Over all
+    /// arenas of the process: [`panics_swallowed`](super::panics_swallowed).
     pub panics_swallowed: u64,
     /// Bytes used per arena that came back.
     pub request_bytes: Histogram,

@@ -54,6 +54,7 @@ mod values;
 pub use allocator::Fallible;
 pub use any::AnyArena;
 pub use arena::Arena;
+pub use cleanups::panics_swallowed;
 pub use figures::{ArenaFigures, Histogram, PoolFigures};
 pub use ledger::BudgetExceeded;
 pub use options::{ArenaOptions, Reset};

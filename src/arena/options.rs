@@ -3,7 +3,8 @@
 //! Stands before everything else of `arena`. Plain values. Invariant: every limit has a number.
 #![forbid(unsafe_code)]
 
-use super::{Arena, ArenaPool, SharedArena};
+use super::{Arena, ArenaPool, BudgetExceeded, SharedArena};
+use std::convert::Infallible;
 
 /// What happens to used memory when an arena is reset, released or dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +110,8 @@ impl ArenaOptions {
         self
     }
 
-    /// The most arenas that lie idle in a pool, over all threads; at most 16,777,214. What comes back beyond that is
-    /// freed.
+    /// The most arenas that lie idle in a pool, over all threads; at most 65,536. What comes back beyond that is
+    /// freed. The places are made with the pool, 16 bytes each for half of them.
     pub fn idle_max(mut self, arenas: usize) -> Self {
         self.idle_max = arenas;
         self
@@ -131,15 +132,43 @@ impl ArenaOptions {
     }
 
     /// An arena of its own. No memory is taken before the first value, unless `first_chunk_bytes` asks for it.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] when there is no room for `first_chunk_bytes`.
     #[must_use]
     pub fn arena(self) -> Arena {
+        let Ok(arena) = Arena::with_options::<Infallible>(&self);
+        arena
+    }
+
+    /// [`arena`](Self::arena), or an error.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`] when there is no room for `first_chunk_bytes`.
+    pub fn try_arena(self) -> Result<Arena, BudgetExceeded> {
         Arena::with_options(&self)
     }
 
     /// A shared arena of its own. Takes one block for itself, and chunks with the first value of each thread.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] when the budget has no room for the arena itself (some 400 bytes).
     #[must_use]
     pub fn shared(self) -> SharedArena {
-        SharedArena::with_options(self)
+        let Ok(arena) = SharedArena::with_options::<Infallible>(&self);
+        arena
+    }
+
+    /// [`shared`](Self::shared), or an error.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`] when the budget has no room for the arena itself (some 400 bytes).
+    pub fn try_shared(self) -> Result<SharedArena, BudgetExceeded> {
+        SharedArena::with_options(&self)
     }
 
     /// A pool of arenas.

@@ -42,10 +42,7 @@ impl Arenas {
     pub(super) fn make<E: Refusal>(options: &ArenaOptions, history: Option<&History>) -> Result<Box<Block>, E> {
         let learnt = history.map_or(0, |history| history.first_chunk(options.retain_bytes_max));
         let first_chunk = if learnt == 0 { options.first_chunk_bytes } else { learnt };
-        let block = Box::new(Block::new(options, first_chunk));
-        // The block itself counts: without room for it there is no arena.
-        block.arena.own_ledger().reserve(size_of::<Block>(), size_of::<Block>()).map_err(E::refuse)?;
-        Ok(block)
+        Block::boxed(options, first_chunk)
     }
 }
 
@@ -209,21 +206,40 @@ impl fmt::Debug for ArenaPool {
     }
 }
 
-/// Empties a block for the next request; says whether to keep it. `used`: the request's bytes, where this is its root.
-#[inline(always)]
-fn settle(block: &mut Block, history: Option<&History>, options: &ArenaOptions, used: Option<usize>) -> bool {
-    let retain = options.retain_bytes_max;
-    let keep_max = match history {
-        Some(history) => {
-            if let Some(used) = used {
-                history.record(used);
+/// What a return needs of the options: a copy, because the pool may be gone once the block is counted as returned.
+#[derive(Clone, Copy)]
+struct Settle {
+    retain_bytes_max: usize,
+    recycle: bool,
+}
+
+impl Settle {
+    /// # Safety
+    ///
+    /// An item of the link's pool is still out.
+    unsafe fn of(link: Link<Arenas>) -> Self {
+        // SAFETY: the caller's promise.
+        let options = unsafe { &link.kind().options };
+        Self { retain_bytes_max: options.retain_bytes_max, recycle: options.recycle }
+    }
+
+    /// Empties a block for the next request; says whether to keep it. `used`: the request's bytes, where this is its root.
+    fn settle(self, block: &mut Block, history: Option<&History>, used: Option<usize>) -> bool {
+        let retain = self.retain_bytes_max;
+        let keep_max = match history {
+            Some(history) => {
+                if let Some(used) = used {
+                    history.record(used);
+                }
+                history.keep_max(retain)
             }
-            history.keep_max(retain)
+            None => retain,
+        };
+        if self.recycle {
+            block.arena.rewind(keep_max, |used| history.map_or(0, |history| history.replacement(used, keep_max)));
         }
-        None => retain,
-    };
-    block.arena.rewind(keep_max, |used| history.map_or(0, |history| history.replacement(used, keep_max)));
-    options.recycle
+        self.recycle
+    }
 }
 
 /// Before a block goes back: what to do with a cleanup's panic.
@@ -297,13 +313,13 @@ impl PooledArena {
         let payload = unsafe { self.block.as_mut() }.arena.cleanups_mut().run_all();
         // SAFETY: our own block is still out.
         let payload = unsafe { after_cleanups(payload, self.link) };
-        // SAFETY: our own block is still out; the options are only used before it is counted as returned.
-        let options = unsafe { &self.link.kind().options };
+        // SAFETY: as above.
+        let settle = unsafe { Settle::of(self.link) };
         // SAFETY: the block came from this pool, goes back once, and nobody uses it any more.
         unsafe {
             self.link.give_back(self.block, |block, history| {
-                let used = block.arena.region().used();
-                settle(block, history, options, Some(used))
+                let used = block.arena.used();
+                settle.settle(block, history, Some(used))
             });
         }
         cleanups::resume(payload);
@@ -410,8 +426,8 @@ impl Drop for PooledSharedArena {
         let payload = unsafe { root.as_mut() }.arena.cleanups_mut().run_all();
         // SAFETY: our own block is still out.
         let payload = unsafe { after_cleanups(payload, link) };
-        // SAFETY: as above; only used before the root is counted as returned.
-        let options = unsafe { &link.kind().options };
+        // SAFETY: as above.
+        let settle = unsafe { Settle::of(link) };
         // SAFETY: the last guard owns the block.
         let block = unsafe { root.as_mut() };
         let mut used = block.arena.region().used();
@@ -421,13 +437,13 @@ impl Drop for PooledSharedArena {
             // SAFETY: a shard of our request, detached: ours alone.
             used += unsafe { shard.as_ref() }.arena.region().used();
             // SAFETY: it came from this pool and goes back once; the root, still out, keeps the pool alive.
-            unsafe { link.give_back(shard, |shard, history| settle(shard, history, options, None)) };
+            unsafe { link.give_back(shard, |shard, history| settle.settle(shard, history, None)) };
         });
         if !alone {
             block.rebook();
         }
         // SAFETY: the root came from this pool, goes back once, and nobody uses it any more.
-        unsafe { link.give_back(root, |block, history| settle(block, history, options, Some(used))) };
+        unsafe { link.give_back(root, |block, history| settle.settle(block, history, Some(used))) };
         cleanups::resume(payload);
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Region {
     /// anybody.
     used_before: AtomicUsize,
     chunks: AtomicUsize,
+    /// The newest chunk's size as bumpalo has it: a block of high alignment may leave some of it unused.
+    last: Cell<usize>,
     /// Touched wherever the finger is: loom's sight of memory that it does not check itself.
     witness: Witness,
     bump: Bump<MIN_ALIGN>,
@@ -70,6 +72,7 @@ impl Region {
             start: place(),
             used_before: AtomicUsize::new(0),
             chunks: AtomicUsize::new(chunks),
+            last: Cell::new(bump.allocated_bytes()),
             witness: Witness::default(),
             bump,
         }
@@ -140,7 +143,7 @@ impl Region {
         let used = self.used();
         // A chunk with room for what comes next, or else one that just fits.
         for bytes in [chunk::wanted(self.capacity(), first, layout), chunk::needed(layout)] {
-            let Some(size) = chunk::next(self.newest(), bytes, ledger.room()) else { continue };
+            let Some(size) = chunk::next(self.last.get(), bytes, ledger.room()) else { continue };
             // Other shards of the request book at the same time: the room just seen may be gone.
             if let Err(error) = ledger.reserve(size + FOOTER_BYTES, layout.size()) {
                 refused = error;
@@ -176,7 +179,12 @@ impl Region {
         self.pin();
         let grown = self.bump.allocated_bytes() - held;
         assert!(grown <= size, "bumpalo keeps its limit: {grown} bytes added of {size} allowed");
-        ledger.refund(if grown > 0 { size - grown } else { size + FOOTER_BYTES });
+        if grown > 0 {
+            self.last.set(grown);
+            ledger.refund(size - grown);
+        } else {
+            ledger.refund(size + FOOTER_BYTES);
+        }
         added
     }
 
@@ -206,7 +214,9 @@ impl Region {
     pub(crate) unsafe fn rewind(&self, block: NonNull<u8>, layout: Layout) {
         self.witness.touch();
         if self.is_newest(block, layout) {
-            self.finger.set(block);
+            // SAFETY: back from the finger, to the block's first byte. Not `block` itself: a caller's pointer may have
+            // been narrowed to its own block.
+            self.finger.set(unsafe { self.finger.get().sub(whole_words(layout)) });
         }
     }
 
@@ -326,6 +336,7 @@ impl Region {
         self.pin();
         self.used_before.store(0, Ordering::Relaxed);
         self.chunks.store(1, Ordering::Relaxed);
+        self.last.set(self.capacity());
         self.take_chunk();
         ledger.refund(before - self.held());
     }

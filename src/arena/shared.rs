@@ -13,7 +13,7 @@
 use super::arena::Arena;
 use super::cleanups::{self, Cleanups};
 use super::figures::ArenaFigures;
-use super::ledger::Refusal;
+use super::ledger::{Ledger, Refusal};
 use super::local::Local;
 use super::options::ArenaOptions;
 use super::pool::Arenas;
@@ -82,6 +82,15 @@ impl Block {
             shared: MaybeUninit::uninit(),
             options: *options,
         }
+    }
+
+    /// A block on the heap, booked on its own ledger; refused without room for the block itself.
+    pub(super) fn boxed<E: Refusal>(options: &ArenaOptions, first_chunk: usize) -> Result<Box<Self>, E> {
+        let ledger = Ledger::new(options.budget_bytes_max);
+        ledger.reserve(size_of::<Self>(), size_of::<Self>()).map_err(E::refuse)?;
+        let mut block = Box::new(Self::new(options, first_chunk));
+        block.rebook();
+        Ok(block)
     }
 
     /// Makes a pooled block the root of a shared arena.
@@ -184,10 +193,9 @@ impl SharedArena {
         ArenaOptions::new().shared()
     }
 
-    pub(super) fn with_options(options: ArenaOptions) -> Self {
-        let mut block = Box::new(Block::new(&options, options.first_chunk_bytes));
-        block.rebook();
-        Self { id: unique_id(), root: NonNull::from(Box::leak(block)), source: None }
+    pub(super) fn with_options<E: Refusal>(options: &ArenaOptions) -> Result<Self, E> {
+        let block = Block::boxed(options, options.first_chunk_bytes)?;
+        Ok(Self { id: unique_id(), root: NonNull::from(Box::leak(block)), source: None })
     }
 
     pub(super) fn root(&self) -> &Block {
@@ -218,7 +226,7 @@ impl SharedArena {
         while let Some(mut block) = at {
             // SAFETY: as above.
             let block = unsafe { block.as_mut() };
-            block.arena.rewind(retain, |used| (used + used / 8).min(retain));
+            block.arena.rewind(retain, |used| used + used / 8);
             block.owner.store(0, Ordering::Relaxed);
             let list = if at == Some(self.root) { &block.shards } else { &block.next };
             at = NonNull::new(list.load(Ordering::Relaxed));
@@ -286,28 +294,27 @@ impl SharedArena {
 
     #[cold]
     fn add_shard<E: Refusal>(&self, thread: u64) -> Result<NonNull<Arena>, E> {
-        let mut taken = match self.source {
-            // SAFETY: this arena's root came from that pool and is still out.
-            Some(source) => unsafe { source.take(|history| Arenas::make::<E>(&self.root().options, history)) }?,
-            None => NonNull::from(Box::leak(Box::new(Block::new(&self.root().options, 0)))),
-        };
-        // SAFETY: just taken or made: ours alone.
-        let block = unsafe { taken.as_mut() };
         // SAFETY: the root is alive.
         let root = unsafe { &raw mut (*self.root.as_ptr()).arena.0 };
         // SAFETY: the root is alive.
         let ledger_at = unsafe { Arena::own_ledger_at(root) };
         // SAFETY: a field of the root, which is Sync.
         let ledger = unsafe { ledger_at.as_ref() };
-        let mut booked = ledger.reserve(size_of::<Block>() + block.arena.held(), size_of::<Block>());
-        if booked.is_err() && block.arena.held() > 0 {
+        // The block itself is booked before it is made.
+        ledger.reserve(size_of::<Block>(), size_of::<Block>()).map_err(E::refuse)?;
+        let taken = match self.source {
+            // SAFETY: this arena's root came from that pool and is still out.
+            Some(source) => unsafe { source.take(|history| Arenas::make::<E>(&self.root().options, history)) },
+            None => Ok(NonNull::from(Box::leak(Box::new(Block::new(&self.root().options, 0))))),
+        };
+        let mut taken = taken.inspect_err(|_| ledger.refund(size_of::<Block>()))?;
+        // SAFETY: just taken or made: ours alone.
+        let block = unsafe { taken.as_mut() };
+        let held = block.arena.held();
+        if held > 0 && ledger.reserve(held, held).is_err() {
             // What it kept from earlier requests does not fit this one's budget: go on without.
-            block.arena.replace_chunks(0);
-            booked = ledger.reserve(size_of::<Block>() + block.arena.held(), size_of::<Block>());
-        }
-        if let Err(error) = booked {
-            self.let_go(taken);
-            return Err(E::refuse(error));
+            block.arena.drop_spare();
+            block.arena.replace_chunks(0, 0);
         }
         // SAFETY: the root's ledger is Sync and outlives the shard's membership: `detach_shards` and `drop` end it first.
         unsafe { block.arena.set_parent(Some(ledger_at)) };
@@ -321,21 +328,6 @@ impl SharedArena {
                 Ok(_) => return Ok(NonNull::from(&*block.arena)),
                 Err(now) => newest = now,
             }
-        }
-    }
-
-    /// Returns a block that belongs to no arena to where it came from.
-    fn let_go(&self, block: NonNull<Block>) {
-        match self.source {
-            // SAFETY: taken from this pool just now, given back once.
-            Some(source) => unsafe {
-                source.give_back(block, |block, _| {
-                    block.rebook();
-                    true
-                });
-            },
-            // SAFETY: made by `Box::leak`, and not linked.
-            None => drop(unsafe { Box::from_raw(block.as_ptr()) }),
         }
     }
 }

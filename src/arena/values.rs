@@ -8,7 +8,7 @@
 #![expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
 
 use super::cleanups::{Deferred, Entry};
-use super::ledger::Refusal;
+use super::ledger::{BudgetExceeded, Refusal};
 use super::local::Local;
 use std::alloc::Layout;
 use std::fmt::{self, Write as _};
@@ -235,7 +235,11 @@ impl<L: Local, E: Refusal> Text<'_, L, E> {
     fn spill(&mut self, more: usize) -> Result<(), E> {
         let (from, room) = self.start();
         let wider = self.len.saturating_add(more).max(room.saturating_mul(2));
-        let at = raw_slice::<L, u8, E>(self.arena, wider)?;
+        let exact = self.len.saturating_add(more);
+        let (at, wider) = match raw_slice::<L, u8, BudgetExceeded>(self.arena, wider) {
+            Ok(at) => (at, wider),
+            Err(_) => (raw_slice::<L, u8, E>(self.arena, exact)?, exact),
+        };
         // SAFETY: `len` bytes are written at `from`; the new block has room for them and overlaps nothing.
         unsafe { ptr::copy_nonoverlapping(from, at.as_ptr(), self.len) };
         self.spilled = Some((at, wider));
@@ -269,6 +273,7 @@ pub(super) fn format<'a, L: Local, E: Refusal>(arena: &'a L, text: fmt::Argument
     let mut to: Text<'a, L, E> =
         Text { arena, stack: [MaybeUninit::uninit(); STACK_BYTES], spilled: None, len: 0, refused: None };
     let written = to.write_fmt(text);
+    let stack_used = to.len.min(STACK_BYTES);
     if let Some(refused) = to.refused {
         return Err(refused);
     }
@@ -281,6 +286,12 @@ pub(super) fn format<'a, L: Local, E: Refusal>(arena: &'a L, text: fmt::Argument
         let text = unsafe { slice::from_raw_parts(to.stack.as_ptr().cast::<u8>(), to.len) };
         alloc_slice_copy::<L, u8, E>(arena, text)?
     };
+    if arena.local_found().is_some_and(super::Arena::wipes) {
+        for byte in &mut to.stack[..stack_used] {
+            // SAFETY: a byte of our own. Volatile, so that the text does not outlive the request on the stack.
+            unsafe { ptr::from_mut(byte).write_volatile(MaybeUninit::new(0)) };
+        }
+    }
     // SAFETY: only whole `str`s were appended.
     Ok(unsafe { std::str::from_utf8_unchecked_mut(bytes) })
 }

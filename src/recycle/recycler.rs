@@ -36,6 +36,9 @@ use std::sync::{Arc, Weak};
 /// Room for idle items in one thread's stack, at most.
 const STACK_MAX: usize = 16;
 
+/// Idle items of one recycler, at most, whatever its limits say.
+const IDLE_MAX: usize = 1 << 16;
+
 /// Every so many returns a slot takes the item at the bottom of its stack instead of the one on top, so that none
 /// lies there unexamined for ever.
 const TURN_EVERY: u64 = 64;
@@ -138,7 +141,8 @@ impl<K: Kind> fmt::Debug for Recycler<K> {
 impl<K: Kind> Recycler<K> {
     pub(crate) fn new(kind: K, limits: Limits) -> Self {
         // Half for the threads' stacks, half (the larger one) for the depot: their sum is exactly `idle_max`.
-        let for_stacks = limits.idle_max / 2;
+        let idle_max = limits.idle_max.min(IDLE_MAX);
+        let for_stacks = idle_max / 2;
         Self(Arc::new_cyclic(|this| Inner {
             id: unique_id(),
             this: Weak::clone(this),
@@ -148,7 +152,7 @@ impl<K: Kind> Recycler<K> {
             closed: AtomicBool::new(false),
             leases: AtomicUsize::new(for_stacks),
             slots: AtomicPtr::new(ptr::null_mut()),
-            depot: Depot::new(limits.idle_max - for_stacks),
+            depot: Depot::new(idle_max - for_stacks),
             created: AtomicU64::new(0),
             stray_taken: AtomicU64::new(0),
             stray_returned: AtomicU64::new(0),
