@@ -242,6 +242,24 @@ impl Settle {
     }
 }
 
+/// [`Settle::settle`] for the common case: a block that is emptied by one store, between two batches of its history.
+/// Otherwise changes nothing and answers `false`.
+#[inline(always)]
+fn settle_easily<const SHARED: bool>(arenas: &Arenas, block: &mut Block, history: &History) -> bool {
+    if history.is_due() || !arenas.options.recycle || SHARED && block.has_shards() {
+        return false;
+    }
+    let used = block.arena.region().used();
+    let easy = block.arena.try_rewind(history.keep_max(arenas.options.retain_bytes_max));
+    if easy {
+        if SHARED {
+            block.disown();
+        }
+        history.record(used);
+    }
+    easy
+}
+
 /// Before a block goes back: what to do with a cleanup's panic.
 ///
 /// # Safety
@@ -329,21 +347,9 @@ impl PooledArena {
 impl Drop for PooledArena {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the block came from this pool, goes back once, and nobody uses it any more. Where the closure answers
+        // SAFETY: the block came from this pool, goes back once, and nobody uses it any more. Where `settle_easily` answers
         // `false` it has changed nothing.
-        let done = unsafe {
-            self.link.try_give_back(self.block, |arenas, block, history| {
-                if history.is_due() || !arenas.options.recycle {
-                    return false;
-                }
-                let used = block.arena.region().used();
-                let easy = block.arena.try_rewind(history.keep_max(arenas.options.retain_bytes_max));
-                if easy {
-                    history.record(used);
-                }
-                easy
-            })
-        };
+        let done = unsafe { self.link.try_give_back(self.block, settle_easily::<false>) };
         if !done {
             self.drop_slow();
         }
@@ -421,6 +427,18 @@ impl Drop for PooledSharedArena {
             return;
         }
         guards.store(1, Ordering::Relaxed);
+        // SAFETY: as in `PooledArena::drop`; the last guard owns the block.
+        if !unsafe { self.link.try_give_back(self.block, settle_easily::<true>) } {
+            self.drop_slow();
+        }
+    }
+}
+
+impl PooledSharedArena {
+    /// What the last guard does where `settle_easily` does not apply.
+    #[cold]
+    #[inline(never)]
+    fn drop_slow(&mut self) {
         let (mut root, link) = (self.block, self.link);
         // SAFETY: the last guard owns the block, and nothing borrows from it any more.
         let payload = unsafe { root.as_mut() }.arena.cleanups_mut().run_all();

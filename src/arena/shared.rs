@@ -129,6 +129,18 @@ impl Block {
         self.arena.own_ledger().set_held(size_of::<Self>() + self.arena.held());
     }
 
+    /// Whether threads beside the first have made shards.
+    #[inline(always)]
+    pub(super) fn has_shards(&mut self) -> bool {
+        !self.shards.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Nobody bumps this block any more.
+    #[inline(always)]
+    pub(super) fn disown(&mut self) {
+        self.owner.store(0, Ordering::Relaxed);
+    }
+
     /// Unlinks the further shards, each with its own ledger again, and calls `f` with each.
     pub(super) fn detach_shards(&mut self, mut f: impl FnMut(NonNull<Block>)) {
         let mut at = NonNull::new(self.shards.swap(ptr::null_mut(), Ordering::Acquire));
@@ -277,12 +289,15 @@ impl SharedArena {
     #[inline(never)]
     fn find_shard<E: Refusal>(&self) -> Result<&Arena, E> {
         let thread = thread_id();
-        let mut found = None;
-        self.each_shard(|block| {
-            if found.is_none() && block.is_mine_or_free(thread) {
-                found = Some(NonNull::from(&*block.arena));
-            }
-        });
+        let root = self.root();
+        let mut found = root.is_mine_or_free(thread).then(|| NonNull::from(&*root.arena));
+        if found.is_none() {
+            self.each_shard(|block| {
+                if found.is_none() && block.is_mine_or_free(thread) {
+                    found = Some(NonNull::from(&*block.arena));
+                }
+            });
+        }
         let shard = match found {
             Some(shard) => shard,
             None => self.add_shard(thread)?,
