@@ -201,7 +201,8 @@ impl Arena {
             parent: Cell::new(None),
             spare: Cell::new(None),
             scoped: Cell::new(0),
-            first_chunk: 0,
+            // Temporaries are a part of what a request builds.
+            first_chunk: self.region.newest() / 8,
             retain_bytes_max: self.retain_bytes_max,
             on_reset: self.on_reset,
         }))
