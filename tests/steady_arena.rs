@@ -3,6 +3,7 @@
 //! Over the public API, with dhat as the global allocator in its testing mode. Sizes are random, the largest below three
 //! times the median (below two and a half where scopes keep a part of what an idle arena may); requests use scopes,
 //! cleanups, collections, and several arenas at a time. This file holds one test, because dhat counts the whole process.
+#![cfg(not(blixard_no_recycle))]
 #![expect(clippy::cast_possible_truncation, reason = "small numbers")]
 
 use allocator_api2::vec::Vec as ArenaVec;

@@ -3,6 +3,7 @@
 //!
 //! Over the public API. The threads are made before; the counting allocator counts what happens between the library's
 //! door and its way out, on all of them. This file holds one test.
+#![cfg(not(blixard_no_recycle))]
 #![expect(unsafe_code, reason = "a counting global allocator")]
 #![expect(clippy::cast_possible_truncation, reason = "small numbers")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]

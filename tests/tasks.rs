@@ -220,6 +220,7 @@ fn a_future_dropped_half_way_returns_its_arena() {
     all_home(&pool);
 }
 
+#[cfg(not(blixard_no_recycle))]
 #[test]
 fn guards_end_on_other_threads_than_they_began_on() {
     let pool = ArenaPool::new();
@@ -267,6 +268,7 @@ fn many_arenas_interleave_on_one_worker() {
     all_home(&pool);
 }
 
+#[cfg(not(blixard_no_recycle))]
 #[test]
 fn threads_come_and_go() {
     let pool = ArenaPool::new();
