@@ -1,6 +1,7 @@
 //! What runs when a request ends: destructors, deferred calls and adopted counts, in order, each once, whatever panics.
 //!
 //! Each test writes down what ran, in order, and compares the whole list.
+#![expect(clippy::unwrap_used, reason = "a test: what cannot be had ends it")]
 
 use blixard_arena::{Arena, ArenaOptions, ArenaPool, PooledArena, SharedArena};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
@@ -273,7 +274,9 @@ fn whichever_thread_ends_the_request_runs_them() {
         })
         .collect();
     drop(guard);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert_eq!((ran.load(SeqCst), Arc::strong_count(&ran)), (2000, 1));
 }
 
@@ -316,7 +319,7 @@ fn an_arc_adopted_ten_thousand_times_is_freed_once() {
     let pool = ArenaPool::new();
     let guard = pool.acquire();
     for _ in 0..10_000 {
-        assert!(std::ptr::eq(guard.adopt(Arc::clone(&config)), &*config));
+        assert!(std::ptr::eq(guard.adopt(Arc::clone(&config)), Arc::as_ptr(&config)));
     }
     assert_eq!(Arc::strong_count(&config), 10_001);
     drop(guard);

@@ -3,6 +3,11 @@
 //! The global allocator of this file keeps a list of the blocks that arenas obtained (those allocated while the thread
 //! is marked) and searches each for pieces of a secret when it is freed, and all of them whenever a test asks, which is after
 //! each release. The same search finds the secret under `Reset::Keep`: it can see.
+#![expect(
+    clippy::unwrap_used,
+    clippy::naive_bytecount,
+    reason = "a test: what cannot be had ends it, and it need not be fast"
+)]
 #![expect(unsafe_code, reason = "an allocator that reads the blocks it hands out")]
 
 use allocator_api2::vec::Vec as ArenaVec;
