@@ -75,7 +75,7 @@ pub(super) fn alloc_slice_copy<'a, L: Local, T: Copy, E: Refusal>(arena: &'a L, 
     let layout = Layout::for_value(from);
     let at = raw::<L, E>(arena, layout)?.cast::<T>();
     // SAFETY: both are valid for `from.len()` values, and fresh memory overlaps nothing. `T: Copy`.
-    unsafe { ptr::copy_nonoverlapping(from.as_ptr(), at.as_ptr(), from.len()) };
+    unsafe { copy_short(from.as_ptr().cast(), at.as_ptr().cast(), layout.size()) };
     // SAFETY: `from.len()` values were just copied there; lifetime as in `alloc`.
     Ok(unsafe { slice::from_raw_parts_mut(at.as_ptr(), from.len()) })
 }
@@ -84,21 +84,21 @@ pub(super) fn alloc_slice_copy<'a, L: Local, T: Copy, E: Refusal>(arena: &'a L, 
 pub(super) fn alloc_str<'a, L: Local, E: Refusal>(arena: &'a L, from: &str) -> Result<&'a mut str, E> {
     let at = raw::<L, E>(arena, Layout::for_value(from))?;
     // SAFETY: both are valid for `from.len()` bytes, and fresh memory overlaps nothing.
-    unsafe { copy_text(from.as_ptr(), at.as_ptr(), from.len()) };
+    unsafe { copy_short(from.as_ptr(), at.as_ptr(), from.len()) };
     // SAFETY: `from.len()` bytes were just copied there; lifetime as in `alloc`.
     let bytes = unsafe { slice::from_raw_parts_mut(at.as_ptr(), from.len()) };
     // SAFETY: the bytes are those of a `str`.
     Ok(unsafe { std::str::from_utf8_unchecked_mut(bytes) })
 }
 
-/// Copies a text. Names are short, and for them a call of `memcpy` costs more than the copy: up to 32 bytes are moved as
-/// two words that may overlap.
+/// Copies bytes, initialised or not. Names are short, and for them a call of `memcpy` costs more than the copy: up to 64
+/// bytes are moved as two words that may overlap.
 ///
 /// # Safety
 ///
 /// As for `ptr::copy_nonoverlapping`.
 #[inline(always)]
-unsafe fn copy_text(from: *const u8, to: *mut u8, len: usize) {
+unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
     /// Copies the first and the last `size_of::<W>()` bytes.
     ///
     /// # Safety
@@ -107,20 +107,22 @@ unsafe fn copy_text(from: *const u8, to: *mut u8, len: usize) {
     #[inline(always)]
     unsafe fn ends<W: Copy>(from: *const u8, to: *mut u8, len: usize) {
         let last = len - size_of::<W>();
-        // SAFETY: a word fits into `len` bytes.
-        let first_word = unsafe { from.cast::<W>().read_unaligned() };
+        // SAFETY: a word fits into `len` bytes; `MaybeUninit` may hold any of them.
+        let first_word = unsafe { from.cast::<MaybeUninit<W>>().read_unaligned() };
         // SAFETY: `last` bytes in, there is a word left.
-        let last_word = unsafe { from.wrapping_byte_add(last).cast::<W>().read_unaligned() };
+        let last_word = unsafe { from.wrapping_byte_add(last).cast::<MaybeUninit<W>>().read_unaligned() };
         // SAFETY: as for the first read.
-        unsafe { to.cast::<W>().write_unaligned(first_word) };
+        unsafe { to.cast::<MaybeUninit<W>>().write_unaligned(first_word) };
         // SAFETY: as for the second read.
-        unsafe { to.wrapping_byte_add(last).cast::<W>().write_unaligned(last_word) };
+        unsafe { to.wrapping_byte_add(last).cast::<MaybeUninit<W>>().write_unaligned(last_word) };
     }
     match len {
         // SAFETY: the caller's promise, and `len` is in range.
         8..=16 => unsafe { ends::<u64>(from, to, len) },
         // SAFETY: as above.
         17..=32 => unsafe { ends::<u128>(from, to, len) },
+        // SAFETY: as above.
+        33..=64 => unsafe { ends::<[u128; 2]>(from, to, len) },
         // SAFETY: as above.
         4..=7 => unsafe { ends::<u32>(from, to, len) },
         // SAFETY: as above.
@@ -260,7 +262,7 @@ impl<L: Local, E: Refusal> fmt::Write for Text<'_, L, E> {
         // SAFETY: `len` is within the room, checked above.
         let end = unsafe { start.add(self.len) };
         // SAFETY: there is room for `part` behind `len`; our own block overlaps no `str` that a caller can have.
-        unsafe { ptr::copy_nonoverlapping(part.as_ptr(), end, part.len()) };
+        unsafe { copy_short(part.as_ptr(), end, part.len()) };
         self.len += part.len();
         Ok(())
     }
