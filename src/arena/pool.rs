@@ -423,10 +423,12 @@ impl Drop for PooledSharedArena {
         let guards = &self.block().guards;
         // The only guard needs no locked instruction. Acquire, here and below: pairs with the Release of the other guards'
         // decrements, so that all they did happens before the arena is emptied.
-        if guards.load(Ordering::Acquire) != 1 && guards.fetch_sub(1, Ordering::AcqRel) != 1 {
-            return;
+        if guards.load(Ordering::Acquire) != 1 {
+            if guards.fetch_sub(1, Ordering::AcqRel) != 1 {
+                return;
+            }
+            guards.store(1, Ordering::Relaxed);
         }
-        guards.store(1, Ordering::Relaxed);
         // SAFETY: as in `PooledArena::drop`; the last guard owns the block.
         if !unsafe { self.link.try_give_back(self.block, settle_easily::<true>) } {
             self.drop_slow();
