@@ -146,6 +146,7 @@ fn the_first_panic_comes_back_once_the_others_have_run() {
     assert_eq!(log.taken(), NEWEST_FIRST);
 }
 
+#[cfg(not(blixard_no_recycle))]
 #[test]
 fn after_a_panic_the_arena_is_back_in_its_pool() {
     let log = Log::default();
@@ -170,6 +171,7 @@ fn after_a_panic_the_arena_is_back_in_its_pool() {
     assert_eq!(figures.panics_swallowed, 0, "nothing was unwinding");
 }
 
+#[cfg(not(blixard_no_recycle))]
 #[test]
 fn payloads_that_panic_when_dropped_end_nothing() {
     let log = Log::default();
@@ -199,6 +201,7 @@ fn payloads_that_panic_when_dropped_end_nothing() {
     assert_eq!((pool.figures().live, pool.figures().panics_swallowed), (0, 1));
 }
 
+#[cfg(not(blixard_no_recycle))]
 #[test]
 fn while_unwinding_a_panic_is_swallowed_and_counted() {
     let log = Log::default();

@@ -3,6 +3,7 @@
 //!
 //! The allocator writes in front of each block who pays for it: the account that was switched on when the block was
 //! made. So memory freed later, by whichever thread, comes off the right account.
+#![cfg(not(blixard_no_recycle))]
 #![expect(
     clippy::unwrap_used,
     clippy::cast_ptr_alignment,

@@ -2,6 +2,7 @@
 //!
 //! Memory in one chunk of the needed size is what a pool aims at; with a tight budget there is hardly room for it, and
 //! none for the old chunks beside it.
+#![cfg(not(blixard_no_recycle))]
 #![expect(clippy::unwrap_used, reason = "a test: what cannot be had ends it")]
 #![expect(unsafe_code, reason = "a counting global allocator")]
 

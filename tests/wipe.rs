@@ -417,6 +417,7 @@ fn a_pool_that_keeps_little_or_nothing_frees_clean_blocks() {
     pooled(&wiping().budget_bytes_max(200_000).pool(), Watch::new());
 }
 
+#[cfg(not(blixard_no_recycle))]
 #[test]
 fn poison_covers_every_byte_that_was_used() {
     let watch = Watch::new();
