@@ -233,6 +233,10 @@ macro_rules! spill {
         for _ in 0..10 {
             arena.alloc_slice_fill_with(3000, |i| SECRET[i % 8]); // several chunks
         }
+        // The last block of all, given back: nothing is written over it any more.
+        let mut last: ArenaVec<u8, _> = ArenaVec::with_capacity_in(200, arena);
+        last.extend((0..200).map(|i| SECRET[i % 8]));
+        drop(last);
     }};
 }
 
