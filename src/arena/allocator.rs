@@ -4,7 +4,8 @@
 //! Invariants: a block stays valid until the arena is rewound, which the borrow in the allocator forbids; a block may be
 //! given back, grown or shrunk on any thread that the collection travelled to. Over budget the plain forms panic with
 //! `BudgetExceeded` before the collection has changed anything; [`Fallible`] returns `AllocError`.
-//! Cost: no heap call while the chunk has room. The newest block grows in place and is reused when given back.
+//! Cost: no heap call while the chunk has room. The newest block grows in place
+//! and, with `Reset::Keep`, is reused when given back.
 #![expect(unsafe_code, reason = "implements the unsafe trait Allocator")]
 
 use super::ledger::{BudgetExceeded, Refusal};
@@ -13,7 +14,6 @@ use super::{Arena, SharedArena};
 use allocator_api2::alloc::{AllocError, Allocator};
 use std::alloc::Layout;
 use std::convert::Infallible;
-use std::fmt;
 use std::ptr::{self, NonNull};
 
 /// An arena as an allocator that returns `AllocError` over budget: see [`Arena::fallible`].
@@ -38,12 +38,6 @@ struct Refused;
 
 impl Refusal for Refused {
     fn refuse(_: BudgetExceeded) -> Self {
-        Self
-    }
-}
-
-impl From<Refused> for AllocError {
-    fn from(_: Refused) -> Self {
         Self
     }
 }
@@ -188,9 +182,3 @@ allocator!([], &Arena, Infallible, |this| *this);
 allocator!([], &SharedArena, Infallible, |this| *this);
 allocator!([], Fallible<'_, Arena>, Refused, |this| this.0);
 allocator!([], Fallible<'_, SharedArena>, Refused, |this| this.0);
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused")
-    }
-}

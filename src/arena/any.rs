@@ -3,10 +3,12 @@
 //! Stands above `Arena` and `SharedArena`; every method is theirs. Sealed.
 #![forbid(unsafe_code)]
 
-use super::{Arena, BudgetExceeded, SharedArena};
+use super::{Arena, ArenaFigures, BudgetExceeded, SharedArena};
 use std::alloc::Layout;
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 mod sealed {
     pub trait Sealed {}
@@ -14,7 +16,8 @@ mod sealed {
     impl Sealed for super::SharedArena {}
 }
 
-/// Either kind of arena: for functions that build values and do not care which.
+/// Either kind of arena: for functions that build values and do not care which. A function that also builds collections
+/// takes `arena: &'a A` with `A: AnyArena` and `&'a A: Allocator`.
 ///
 /// ```
 /// use blixard_arena::arena::{AnyArena, Arena, SharedArena};
@@ -41,6 +44,45 @@ pub trait AnyArena: sealed::Sealed {
     fn alloc_layout(&self, layout: Layout) -> NonNull<u8>;
     /// [`Arena::format`].
     fn format(&self, text: fmt::Arguments<'_>) -> &mut str;
+    /// [`Arena::alloc_with`].
+    fn alloc_with<T>(&self, f: impl FnOnce() -> T) -> &mut T;
+    /// [`Arena::alloc_slice_clone`].
+    fn alloc_slice_clone<T: Clone>(&self, from: &[T]) -> &mut [T];
+    /// [`Arena::alloc_uninit_slice`].
+    fn alloc_uninit_slice<T>(&self, len: usize) -> &mut [MaybeUninit<T>];
+    /// [`Arena::alloc_with_drop`].
+    fn alloc_with_drop<T: Send + 'static>(&self, value: T) -> &mut T;
+    /// [`Arena::defer`].
+    fn defer(&self, call: impl FnOnce() + Send + 'static);
+    /// [`Arena::adopt`].
+    fn adopt<T: ?Sized + Send + Sync + 'static>(&self, value: Arc<T>) -> &T;
+    /// [`Arena::figures`].
+    #[must_use]
+    fn figures(&self) -> ArenaFigures;
+    /// [`Arena::try_alloc_slice_copy`].
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    fn try_alloc_slice_copy<T: Copy>(&self, from: &[T]) -> Result<&mut [T], BudgetExceeded>;
+    /// [`Arena::try_alloc_slice_fill_with`].
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    fn try_alloc_slice_fill_with<T>(&self, len: usize, f: impl FnMut(usize) -> T) -> Result<&mut [T], BudgetExceeded>;
+    /// [`Arena::try_alloc_slice_fill_iter`].
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    fn try_alloc_slice_fill_iter<T>(&self, values: impl IntoIterator<Item = T>) -> Result<&mut [T], BudgetExceeded>;
+    /// [`Arena::try_format`].
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    fn try_format(&self, text: fmt::Arguments<'_>) -> Result<&mut str, BudgetExceeded>;
     /// [`Arena::try_alloc`].
     ///
     /// # Errors
@@ -87,6 +129,57 @@ macro_rules! any_arena {
             #[inline(always)]
             fn format(&self, text: fmt::Arguments<'_>) -> &mut str {
                 self.format(text)
+            }
+            #[inline(always)]
+            fn alloc_with<T>(&self, f: impl FnOnce() -> T) -> &mut T {
+                self.alloc_with(f)
+            }
+            #[inline(always)]
+            fn alloc_slice_clone<T: Clone>(&self, from: &[T]) -> &mut [T] {
+                self.alloc_slice_clone(from)
+            }
+            #[inline(always)]
+            fn alloc_uninit_slice<T>(&self, len: usize) -> &mut [MaybeUninit<T>] {
+                self.alloc_uninit_slice(len)
+            }
+            #[inline(always)]
+            fn alloc_with_drop<T: Send + 'static>(&self, value: T) -> &mut T {
+                self.alloc_with_drop(value)
+            }
+            #[inline(always)]
+            fn defer(&self, call: impl FnOnce() + Send + 'static) {
+                self.defer(call)
+            }
+            #[inline(always)]
+            fn adopt<T: ?Sized + Send + Sync + 'static>(&self, value: Arc<T>) -> &T {
+                self.adopt(value)
+            }
+            #[inline(always)]
+            fn figures(&self) -> ArenaFigures {
+                self.figures()
+            }
+            #[inline(always)]
+            fn try_alloc_slice_copy<T: Copy>(&self, from: &[T]) -> Result<&mut [T], BudgetExceeded> {
+                self.try_alloc_slice_copy(from)
+            }
+            #[inline(always)]
+            fn try_alloc_slice_fill_with<T>(
+                &self,
+                len: usize,
+                f: impl FnMut(usize) -> T,
+            ) -> Result<&mut [T], BudgetExceeded> {
+                self.try_alloc_slice_fill_with(len, f)
+            }
+            #[inline(always)]
+            fn try_alloc_slice_fill_iter<T>(
+                &self,
+                values: impl IntoIterator<Item = T>,
+            ) -> Result<&mut [T], BudgetExceeded> {
+                self.try_alloc_slice_fill_iter(values)
+            }
+            #[inline(always)]
+            fn try_format(&self, text: fmt::Arguments<'_>) -> Result<&mut str, BudgetExceeded> {
+                self.try_format(text)
             }
             #[inline(always)]
             fn try_alloc<T>(&self, value: T) -> Result<&mut T, BudgetExceeded> {

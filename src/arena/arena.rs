@@ -26,8 +26,9 @@ const SPARE_BYTES_MIN: usize = size_of::<Arena>() + super::chunk::CHUNK_BYTES_MI
 ///
 /// Values are placed one behind the other and are never freed singly; all of them go at once, when the arena is
 /// [reset](Arena::reset), dropped, or returned to its [pool](super::ArenaPool). Allocating is an addition and a
-/// comparison. The arena can be sent to another thread while nothing borrows from it; to allocate from several
-/// threads at a time, or to hold it across `.await` in a spawned task, take [`SharedArena`](super::SharedArena).
+/// comparison. The arena can be sent to another thread while nothing borrows from it. An owned arena or guard, and plain
+/// values in it, may be held across `.await`; a `&Arena`, and so a collection that allocates in it, may not in a spawned
+/// task: for that, and to allocate from several threads at a time, take [`SharedArena`](super::SharedArena).
 ///
 /// ```
 /// use blixard_arena::Arena;
@@ -98,6 +99,15 @@ impl Arena {
         ArenaOptions::new().first_chunk_bytes(bytes).arena()
     }
 
+    /// [`with_capacity`](Self::with_capacity), or an error.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`](super::BudgetExceeded).
+    pub fn try_with_capacity(bytes: usize) -> Result<Self, super::BudgetExceeded> {
+        ArenaOptions::new().first_chunk_bytes(bytes).try_arena()
+    }
+
     pub(super) fn with_options<E: Refusal>(options: &ArenaOptions) -> Result<Self, E> {
         let arena = Self::empty(options, options.first_chunk_bytes);
         if options.first_chunk_bytes > 0 {
@@ -140,6 +150,7 @@ impl Arena {
         let mut payload = self.cleanups.run_all();
         let retain = self.retain_bytes_max;
         self.rewind(retain, |used| used + used / 8);
+        self.ledger.restart();
         cleanups::must_swallow(&mut payload);
         cleanups::resume(payload);
     }
@@ -314,8 +325,8 @@ impl Arena {
         } else {
             let used = self.region.used();
             self.rewind_slow(keep_max, used, replacement(used));
-            self.scoped.set(0);
         }
+        self.scoped.set(0);
     }
 
     /// Overwrites what was used, if that is asked for.
@@ -381,6 +392,8 @@ impl Arena {
     /// Frees the spare; says whether there was one.
     pub(super) fn drop_spare(&self) -> bool {
         let Some(spare) = self.spare.take() else { return false };
+        // What its scopes used is not counted: a request without a spare is emptied in one straight line.
+        self.scoped.set(0);
         let bytes = spare.idle_bytes();
         drop(spare);
         self.ledger().refund(bytes);

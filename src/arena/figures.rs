@@ -7,20 +7,22 @@ use std::fmt;
 
 /// What one arena holds at this moment.
 ///
-/// `reserved_bytes` is what it has from the global allocator: `used_bytes` handed out, `wasted_bytes` in ends of full
-/// chunks and in chunk metadata, and the rest still free in the present chunk.
+/// `reserved_bytes` is what the request has from the global allocator, as its budget counts it: `used_bytes` handed out,
+/// `wasted_bytes` in ends of full chunks and in metadata, what is free in the present chunk, a pooled arena's own block
+/// and the spare of a scope. Inside a scope, reserved and high water are the whole request's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ArenaFigures {
-    /// Bytes handed out since the last reset, paddings included.
+    /// Bytes handed out since the last reset, paddings included. Of a [`SharedArena`](super::SharedArena): only what lies
+    /// in chunks that are full, so 0 for most requests.
     pub used_bytes: usize,
     /// Bytes held from the global allocator, metadata included: what a budget counts.
     pub reserved_bytes: usize,
-    /// Bytes held that can serve nobody before the next reset.
+    /// Bytes held that can serve nobody before the next reset. Of a `SharedArena`: metadata alone.
     pub wasted_bytes: usize,
     /// Chunks held.
     pub chunks: usize,
-    /// The most bytes ever held at one time, over all requests that a recycled arena has served.
+    /// The most bytes held at one time since the arena was acquired, made or reset.
     pub high_water_bytes: usize,
 }
 
@@ -37,7 +39,7 @@ impl fmt::Display for ArenaFigures {
 /// What a pool has done so far.
 ///
 /// Counts come from the threads' own counters, added up when asked for: exact once the threads rest.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolFigures {
     /// Arenas handed out, the further shards of shared arenas included.
@@ -53,12 +55,12 @@ pub struct PoolFigures {
     /// Panics of destructors and deferred calls that were swallowed because a thread was unwinding already. Over all
     /// arenas of the process: [`panics_swallowed`](super::panics_swallowed).
     pub panics_swallowed: u64,
-    /// Bytes used per arena that came back.
+    /// Bytes used per request that used any: a shared arena's shards added up, the largest scope of an arena included.
     pub request_bytes: Histogram,
 }
 
 /// Counts by size, four buckets to each power of two: a quantile read from it is at most a quarter too high.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; Histogram::BUCKETS],
 }

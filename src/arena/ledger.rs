@@ -8,21 +8,27 @@ use crate::sync::{AtomicUsize, Ordering};
 use std::convert::Infallible;
 use std::fmt;
 
-/// An arena was asked for more memory than its budget allows (or the global allocator has).
+/// An arena was asked for more memory than its budget allows (or the global allocator has for a chunk; where it has
+/// none even for the few hundred bytes of an arena's own block, the process ends as with any `Box`).
 ///
-/// The `try_` calls return it; the others panic with it as payload, so that a server can catch the one request:
+/// The `try_` calls return it; the others panic with it as payload, so that a server can catch the one request. Arenas,
+/// pools and guards are `UnwindSafe`.
 ///
 /// ```
 /// use blixard_arena::{ArenaOptions, BudgetExceeded};
 ///
 /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
-/// let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+/// let refused = std::panic::catch_unwind(|| {
 ///     arena.alloc_slice_copy(&[0u8; 10_000]);
-/// }));
+/// });
 /// let budget = *refused.unwrap_err().downcast::<BudgetExceeded>().unwrap();
 /// assert_eq!(budget.allowed, 4096);
 /// assert_eq!(*arena.alloc(7), 7); // what fits is served as before
 /// ```
+///
+/// The default panic hook prints such a payload as `Box<dyn Any>`. To see the numbers, set one of your own that tries
+/// `info.payload().downcast_ref::<BudgetExceeded>()` first; after a tokio task, `JoinError::into_panic` gives the same
+/// payload. With `panic = "abort"` every panic ends the process, so use the `try_` calls there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BudgetExceeded {
@@ -99,7 +105,12 @@ impl Ledger {
     /// Starts anew with `bytes`, when shards have left or an idle arena is told what it is.
     pub(crate) fn set_held(&self, bytes: usize) {
         self.held.store(bytes, Ordering::Relaxed);
-        self.held_max.fetch_max(bytes, Ordering::Relaxed);
+        self.restart();
+    }
+
+    /// The next request's high water begins with what is held.
+    pub(crate) fn restart(&self) {
+        self.held_max.store(self.held(), Ordering::Relaxed);
     }
 
     /// The global allocator had no memory: what is held is all that there is.

@@ -1,5 +1,6 @@
 //! Models of shared arenas, their pool and their ledger, run by loom through every order of steps: see
 //! `recycle::loom_models`, which says how. bumpalo's memory is unknown to loom; a witness in each region stands for it.
+#![forbid(unsafe_code)]
 
 use super::chunk::FOOTER_BYTES;
 use super::ledger::Ledger;

@@ -10,7 +10,7 @@
 //!
 //! What a request may hold is bounded by a [budget](ArenaOptions::budget_bytes_max): over it, `try_` calls return
 //! [`BudgetExceeded`] and the others panic with it, so that one request ends and the process lives. What an idle arena
-//! keeps is bounded too, by 3.5 times the median request of its pool.
+//! keeps is bounded too, by four times the median of the requests that its thread has seen.
 //!
 //! Values are not dropped one by one, so types that need `Drop` are refused at compile time, with three ways out:
 //! [`alloc_with_drop`](Arena::alloc_with_drop), [`defer`](Arena::defer) and [`adopt`](Arena::adopt), which run when the
@@ -18,7 +18,8 @@
 //!
 //! # Allocators for other people's collections
 //!
-//! `&Arena` and `&SharedArena` implement allocator-api2's `Allocator`:
+//! `&Arena` and `&SharedArena` implement the `Allocator` of allocator-api2 **0.2**, re-exported as
+//! [`allocator_api2`] (later versions are other traits to hashbrown 0.17 and to this crate):
 //!
 //! ```
 //! use blixard_arena::ArenaPool;
@@ -52,6 +53,7 @@ pub mod typed;
 mod values;
 
 pub use allocator::Fallible;
+pub use allocator_api2;
 pub use any::AnyArena;
 pub use arena::Arena;
 pub use cleanups::panics_swallowed;

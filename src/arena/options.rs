@@ -6,15 +6,18 @@
 use super::{Arena, ArenaPool, BudgetExceeded, SharedArena};
 use std::convert::Infallible;
 
-/// What happens to used memory when an arena is reset, released or dropped.
+/// What happens to used memory when a request ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reset {
     /// Nothing: the next request overwrites it. The default of release builds.
     Keep,
-    /// Every byte handed out becomes `0xDB`, so that a stale pointer shows. The default of debug builds.
+    /// Every byte handed out becomes `0xDB` when the arena is reset or returns to its pool, so that a stale pointer
+    /// shows; what is freed instead is left as it is. The default of debug builds, which therefore use more memory than
+    /// release builds where collections grow and shrink: see `Wipe`.
     Poison,
-    /// Every byte handed out becomes 0, by volatile writes, so that no secret outlives its request. Blocks given back
+    /// Every byte handed out becomes 0 at a reset, a return and a drop, by volatile writes, so that no secret outlives its
+    /// request. Blocks given back
     /// early (a popped `Vec`, a shrunk `String`) are covered too: in this mode and under `Poison` nothing is reused
     /// before the reset.
     Wipe,
@@ -52,7 +55,7 @@ impl Reset {
 /// let name = arena.alloc_str("vm-17");
 /// assert_eq!(name, "vm-17");
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct ArenaOptions {
     pub(crate) budget_bytes_max: usize,
@@ -98,19 +101,21 @@ impl ArenaOptions {
     }
 
     /// The first chunk of an arena that nothing is known about yet. 448 bytes by default; a pool learns from there.
+    /// [`arena`](Self::arena) takes it at once and fails without room; shared and pooled arenas take it with the first
+    /// value, or less if the budget has no room. Further shards of a shared arena begin small.
     pub fn first_chunk_bytes(mut self, bytes: usize) -> Self {
         self.first_chunk_bytes = bytes;
         self
     }
 
-    /// The most bytes of chunks that an arena keeps when it is reset or lies idle. A pool keeps less: at most 3.5 times
-    /// its median request.
+    /// The most bytes of chunks that an arena keeps when it is reset or lies idle; a shared arena, for each of its shards.
+    /// A pool keeps less: see [`ArenaPool`].
     pub fn retain_bytes_max(mut self, bytes: usize) -> Self {
         self.retain_bytes_max = bytes;
         self
     }
 
-    /// The most arenas that lie idle in a pool, over all threads; at most 65,536. What comes back beyond that is
+    /// The most arenas that lie idle in a pool, over all threads, the shards of shared arenas counted one by one; at most 65,536. What comes back beyond that is
     /// freed. The places are made with the pool, 16 bytes each for half of them.
     pub fn idle_max(mut self, arenas: usize) -> Self {
         self.idle_max = arenas;

@@ -50,7 +50,8 @@ impl Arenas {
 ///
 /// [`acquire`](Self::acquire) gives a request an [`Arena`], [`acquire_shared`](Self::acquire_shared) a
 /// [`SharedArena`]; dropping the guard brings it back, emptied. The pool learns how much requests need: an arena that
-/// needed several chunks comes back with one that fits, and none keeps more than 3.5 times the median request.
+/// needed several chunks comes back with one that fits, and none keeps more than four times the median of the requests
+/// that its thread has seen (3.5 times its estimate of it), or the smallest chunk and spare (about 1 KiB).
 ///
 /// ```
 /// use blixard_arena::ArenaPool;
@@ -65,7 +66,8 @@ impl Arenas {
 /// assert_eq!(pool.figures().created, 1); // the second request reused the first one's
 /// ```
 ///
-/// Limits: see [`ArenaOptions`]. Guards may outlive the pool's last handle; their arenas are then freed.
+/// Limits: see [`ArenaOptions`]. The pool itself holds 2 KiB for each thread that uses it at a time, and 2 KiB for its
+/// depot by default. Guards may outlive the pool's last handle; their arenas are then freed.
 #[derive(Clone)]
 pub struct ArenaPool {
     recycler: Recycler<Arenas>,
@@ -228,7 +230,8 @@ impl Settle {
         let retain = self.retain_bytes_max;
         let keep_max = match history {
             Some(history) => {
-                if let Some(used) = used {
+                // Nothing is learnt from a guard under which nothing was built.
+                if let Some(used) = used.filter(|used| *used > 0) {
                     history.record(used);
                 }
                 history.keep_max(retain)
@@ -237,6 +240,7 @@ impl Settle {
         };
         if self.recycle {
             block.arena.rewind(keep_max, |used| history.map_or(0, |history| history.replacement(used, keep_max)));
+            block.arena.own_ledger().restart();
         }
         self.recycle
     }
@@ -255,7 +259,9 @@ fn settle_easily<const SHARED: bool>(arenas: &Arenas, block: &mut Block, history
         if SHARED {
             block.disown();
         }
-        history.record(used);
+        if used > 0 {
+            history.record(used);
+        }
     }
     easy
 }
@@ -309,7 +315,18 @@ impl PooledArena {
     /// ```
     pub fn reset(&mut self) {
         // SAFETY: the guard owns the block. The arena is not lent out as `&mut`, so it cannot be swapped for another.
-        unsafe { self.block.as_mut() }.arena.reset();
+        let block = unsafe { self.block.as_mut() };
+        let payload = block.arena.cleanups_mut().run_all();
+        // SAFETY: our own block is out.
+        let payload = unsafe { after_cleanups(payload, self.link) };
+        // SAFETY: as above.
+        let options = unsafe { Settle::of(self.link) };
+        // SAFETY: as above.
+        let history = unsafe { self.link.local() };
+        let used = block.arena.used();
+        // Kept by its guard in any case: only a return asks whether to recycle.
+        Settle { recycle: true, ..options }.settle(block, history, Some(used));
+        cleanups::resume(payload);
     }
 }
 

@@ -27,7 +27,7 @@ pub trait Root: 'static {
     fn shorten<'short, 'long: 'short>(root: &'short Self::At<'long>) -> &'short Self::At<'short>;
 }
 
-/// Makes a type with one lifetime parameter a [`Root`](crate::arena::Root).
+/// Makes a type with exactly one parameter, a lifetime, a [`Root`](crate::arena::Root), given its bare name.
 ///
 /// ```
 /// struct Batch<'a> {
@@ -90,6 +90,10 @@ unsafe impl Guard for PooledSharedArena {
 /// Owns itself: `'static` and `Send`, so that a finished batch goes through a channel or into a log entry, and everything
 /// in it goes back to the pool when it is dropped. Sealing makes no heap call.
 ///
+/// In a struct write the type as `Sealed<Batch<'static>>`; over a shared arena it is `Sealed<Batch<'static>,
+/// PooledSharedArena>`, built by `Sealed::<Batch, PooledSharedArena>::build(pool.acquire_shared(), ...)`. Only arenas of a
+/// pool can be sealed.
+///
 /// A root may hold frozen data (`&'a str`, `&'a [T]`) from either kind of arena. Collections that still grow hold
 /// `&SharedArena`, which is `Send`; with `&Arena` inside a root is refused.
 ///
@@ -110,6 +114,7 @@ unsafe impl Guard for PooledSharedArena {
 /// let proposed = std::thread::spawn(move || from.recv().unwrap().get().names.len()).join().unwrap();
 /// assert_eq!(proposed, 2);
 /// ```
+#[must_use = "dropping it returns the arena at once"]
 pub struct Sealed<R: Root, G: Guard = PooledArena> {
     /// In the guard's arena. The lifetime is a stand-in for "as long as the guard".
     root: NonNull<R::At<'static>>,

@@ -117,8 +117,8 @@ impl Block {
 
     /// Makes the calling thread the owner, or says that it already is.
     fn is_mine_or_free(&self, thread: u64) -> bool {
-        // Acquire on success: pairs with the Release in `SharedArena::reset`'s caller handing the arena on; the region
-        // was last touched by another thread before it was freed for all.
+        // Acquire needs no partner here: an owner is only cleared by who has the arena to itself, and whatever made the
+        // arena shared again ordered that. It costs nothing beside the exchange.
         let owner = self.owner.load(Ordering::Relaxed);
         owner == thread
             || owner == 0 && self.owner.compare_exchange(0, thread, Ordering::Acquire, Ordering::Relaxed).is_ok()
@@ -168,15 +168,15 @@ impl Block {
 /// use blixard_arena::SharedArena;
 ///
 /// let arena = SharedArena::new();
-/// let halves = std::thread::scope(|scope| {
-///     let build = |from: u32| (from..from + 3).map(|i| &*arena.format(format_args!("vm-{i}")));
-///     let left = scope.spawn(move || arena_slice(build(0)));
-///     let right = scope.spawn(move || arena_slice(build(3)));
+/// let build = |from: u32| arena.alloc_slice_fill_iter((from..from + 3).map(|i| &*arena.format(format_args!("vm-{i}"))));
+/// let (left, right) = std::thread::scope(|scope| {
+///     let (left, right) = (scope.spawn(|| build(0)), scope.spawn(|| build(3)));
 ///     (left.join().unwrap(), right.join().unwrap())
 /// });
-/// assert_eq!((halves.0[2], halves.1[0]), ("vm-2", "vm-3"));
-/// # fn arena_slice<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> { names.collect() }
+/// assert_eq!((left[2], right[0]), ("vm-2", "vm-3"));
 /// ```
+///
+/// It has no `scope`: take an [`Arena`] from the pool for temporaries.
 ///
 /// Guards from [`ArenaPool::acquire_shared`](super::ArenaPool::acquire_shared) can be cloned into tasks.
 pub struct SharedArena {
@@ -243,6 +243,7 @@ impl SharedArena {
             let list = if at == Some(self.root) { &block.shards } else { &block.next };
             at = NonNull::new(list.load(Ordering::Relaxed));
         }
+        self.root().arena.own_ledger().restart();
         cleanups::must_swallow(&mut payload);
         cleanups::resume(payload);
     }

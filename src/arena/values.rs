@@ -47,8 +47,10 @@ pub(super) fn alloc<L: Local, T, E: Refusal>(arena: &L, value: T) -> Result<&mut
 pub(super) fn alloc_with<L: Local, T, E: Refusal>(arena: &L, f: impl FnOnce() -> T) -> Result<&mut T, E> {
     const { NoDrop::<T>::CHECK }
     let at = raw::<L, E>(arena, Layout::new::<T>())?.cast::<T>();
-    // SAFETY: as in `alloc`. If `f` panics the block stays unused.
-    unsafe { at.write(f()) };
+    // If it panics the block stays unused.
+    let value = f();
+    // SAFETY: as in `alloc`.
+    unsafe { at.write(value) };
     // SAFETY: as in `alloc`.
     Ok(unsafe { &mut *at.as_ptr() })
 }
@@ -216,7 +218,7 @@ pub(super) fn defer<L: Local, E: Refusal>(arena: &L, call: impl FnOnce() + Send 
 const STACK_BYTES: usize = 256;
 
 /// Formats into the stack, and from there into growing blocks of the arena.
-struct Text<'a, L, E> {
+struct Text<'a, L: Local, E> {
     arena: &'a L,
     stack: [MaybeUninit<u8>; STACK_BYTES],
     /// Where the text lies once it is longer than that: the block and its room.
@@ -268,6 +270,17 @@ impl<L: Local, E: Refusal> fmt::Write for Text<'_, L, E> {
     }
 }
 
+impl<L: Local, E> Drop for Text<'_, L, E> {
+    fn drop(&mut self) {
+        if self.arena.local_found().is_some_and(super::Arena::wipes) {
+            for byte in &mut self.stack {
+                // SAFETY: a byte of our own. Volatile, so that the text does not outlive the request on the stack.
+                unsafe { ptr::from_mut(byte).write_volatile(MaybeUninit::new(0)) };
+            }
+        }
+    }
+}
+
 pub(super) fn format<'a, L: Local, E: Refusal>(arena: &'a L, text: fmt::Arguments<'_>) -> Result<&'a mut str, E> {
     if let Some(literal) = text.as_str() {
         return alloc_str(arena, literal);
@@ -275,8 +288,7 @@ pub(super) fn format<'a, L: Local, E: Refusal>(arena: &'a L, text: fmt::Argument
     let mut to: Text<'a, L, E> =
         Text { arena, stack: [MaybeUninit::uninit(); STACK_BYTES], spilled: None, len: 0, refused: None };
     let written = to.write_fmt(text);
-    let stack_used = to.len.min(STACK_BYTES);
-    if let Some(refused) = to.refused {
+    if let Some(refused) = to.refused.take() {
         return Err(refused);
     }
     assert!(written.is_ok(), "a Display implementation returned an error");
@@ -288,12 +300,6 @@ pub(super) fn format<'a, L: Local, E: Refusal>(arena: &'a L, text: fmt::Argument
         let text = unsafe { slice::from_raw_parts(to.stack.as_ptr().cast::<u8>(), to.len) };
         alloc_slice_copy::<L, u8, E>(arena, text)?
     };
-    if arena.local_found().is_some_and(super::Arena::wipes) {
-        for byte in &mut to.stack[..stack_used] {
-            // SAFETY: a byte of our own. Volatile, so that the text does not outlive the request on the stack.
-            unsafe { ptr::from_mut(byte).write_volatile(MaybeUninit::new(0)) };
-        }
-    }
     // SAFETY: only whole `str`s were appended.
     Ok(unsafe { std::str::from_utf8_unchecked_mut(bytes) })
 }
@@ -301,11 +307,16 @@ pub(super) fn format<'a, L: Local, E: Refusal>(arena: &'a L, text: fmt::Argument
 /// The public face of this file, stamped onto `Arena` and `SharedArena`.
 macro_rules! arena_methods {
     ($type:ident, $new:literal, $make:literal) => {
-        /// Building values. Each call has a `try_` twin that returns [`BudgetExceeded`] and leaves the arena as it was;
-        /// the call itself panics with that value. No heap call while the present chunk has room, one when a new chunk
+        /// Building values. Each call has a `try_` twin that returns [`BudgetExceeded`] and leaves every earlier value
+        /// intact (what a `fill_iter` or `format` had begun stays used until the reset); the call itself panics with
+        /// that value. No heap call while the present chunk has room, one when a new chunk
         /// is needed.
         impl $type {
             /// Places a value.
+            ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget.
             ///
             /// ```
             #[doc = $new]
@@ -331,9 +342,13 @@ macro_rules! arena_methods {
 
             /// Places what `f` returns, built in place where the compiler can.
             ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget.
+            ///
             /// ```
             #[doc = $new]
-            /// let table = arena.alloc_with(|| [0u64; 512]); // no copy of 4 KiB through the stack
+            /// let table = arena.alloc_with(|| [0u64; 512]); // usually without a copy of 4 KiB on the stack
             /// assert_eq!(table.len(), 512);
             /// ```
             #[inline(always)]
@@ -353,6 +368,10 @@ macro_rules! arena_methods {
             }
 
             /// Copies a string.
+            ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget.
             ///
             /// ```
             #[doc = $new]
@@ -379,6 +398,10 @@ macro_rules! arena_methods {
 
             /// Copies a slice.
             ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget.
+            ///
             /// ```
             #[doc = $new]
             /// assert_eq!(arena.alloc_slice_copy(&[3, 1, 2]), [3, 1, 2]);
@@ -403,6 +426,7 @@ macro_rules! arena_methods {
             ///
             /// # Panics
             ///
+            /// With [`BudgetExceeded`] over budget.
             /// As `T::clone` does; what was cloned by then is forgotten.
             ///
             /// ```
@@ -432,6 +456,7 @@ macro_rules! arena_methods {
             ///
             /// # Panics
             ///
+            /// With [`BudgetExceeded`] over budget.
             /// As `f` does; what was made by then is forgotten.
             ///
             /// ```
@@ -460,6 +485,10 @@ macro_rules! arena_methods {
 
             /// A slice of all that an iterator yields. The iterator may itself allocate in this arena.
             ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget.
+            ///
             /// ```
             #[doc = $new]
             /// let names = arena.alloc_slice_fill_iter("web,db,cache".split(',').map(|name| &*arena.alloc_str(name)));
@@ -487,6 +516,10 @@ macro_rules! arena_methods {
 
             /// A slice to be written later, piece by piece.
             ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget.
+            ///
             /// ```
             #[doc = $new]
             /// let frame = arena.alloc_uninit_slice::<u8>(4096); // not zeroed first
@@ -511,6 +544,10 @@ macro_rules! arena_methods {
 
             /// Uninitialised memory for `layout`, for what the other calls do not cover. A size of 0 gives a dangling,
             /// aligned pointer.
+            ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget.
             ///
             /// ```
             /// use std::alloc::Layout;
@@ -538,6 +575,7 @@ macro_rules! arena_methods {
             ///
             /// # Panics
             ///
+            /// With [`BudgetExceeded`] over budget.
             /// When a `Display` implementation returns an error, as `format!` does.
             ///
             /// ```
@@ -568,6 +606,10 @@ macro_rules! arena_methods {
             /// The value may not borrow (`'static`), since by then nothing of the arena is alive, and must be `Send`,
             /// since whichever thread ends the request drops it. Costs 16 bytes beside the value, no heap call.
             ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget.
+            ///
             /// ```
             #[doc = $new]
             /// let log = arena.alloc_with_drop(vec![1, 2, 3]); // a heap Vec, freed with the request
@@ -589,6 +631,10 @@ macro_rules! arena_methods {
             }
 
             /// Calls `call` when the request ends: to give back a permit, count a request, wake a waiter.
+            ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget.
             ///
             /// ```
             /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -613,6 +659,10 @@ macro_rules! arena_methods {
 
             /// Keeps one count of an `Arc` for the whole request and lends the value: what a request shares is then
             /// passed on as a plain reference, without counting.
+            ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget.
             ///
             /// ```
             /// use std::sync::Arc;

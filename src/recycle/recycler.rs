@@ -221,6 +221,16 @@ impl<K: Kind> Link<K> {
         &unsafe { self.0.as_ref() }.kind
     }
 
+    /// The calling thread's state; `None` for a thread that is ending.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Link::kind`].
+    pub(crate) unsafe fn local<'a>(self) -> Option<&'a K::Local> {
+        // SAFETY: as in `kind`.
+        unsafe { self.0.as_ref() }.slot().map(|slot| &slot.local)
+    }
+
     /// [`Recycler::take`] by someone who already holds an item.
     ///
     /// # Safety
