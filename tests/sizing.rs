@@ -195,15 +195,21 @@ fn an_idle_arena_keeps_at_most_four_median_requests() {
         let account = Account::open();
         let pool = account.on(ArenaPool::new);
         account.on(|| (0..2_000).for_each(|_| request(&pool, median)));
+        let mut sizes = Vec::new();
         for round in 0..600 {
+            let bytes = if random.below(10) == 0 { median * 30 } else { median / 2 + random.below(median) };
+            let scratch = if random.below(3) == 0 { random.below(median) } else { 0 };
             account.on(|| {
                 let guard = pool.acquire();
-                let huge = random.below(10) == 0;
-                fill(&guard, if huge { median * 30 } else { median / 2 + random.below(median) });
-                if random.below(3) == 0 {
-                    guard.scope(|inner| fill(inner, random.below(median)));
+                fill(&guard, bytes);
+                if scratch > 0 {
+                    guard.scope(|inner| fill(inner, scratch));
                 }
             });
+            sizes.push(bytes + scratch);
+            sizes.sort_unstable();
+            // The middle request so far, scopes included; the nominal one while there are few.
+            let median = if round < 64 { median * 5 / 4 } else { sizes[round / 2] };
             let guard = account.on(|| pool.acquire());
             let kept = guard.figures().reserved_bytes;
             account.on(|| drop(guard));

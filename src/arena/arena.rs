@@ -12,6 +12,7 @@ use super::ledger::{Ledger, Refusal};
 use super::local::Local;
 use super::options::{ArenaOptions, Reset};
 use super::region::Region;
+use crate::recycle::try_box;
 use std::alloc::Layout;
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -205,7 +206,8 @@ impl Arena {
     #[cold]
     fn new_spare<E: Refusal>(&self) -> Result<Box<Arena>, E> {
         self.ledger().reserve(size_of::<Arena>(), size_of::<Arena>()).map_err(E::refuse)?;
-        Ok(Box::new(Self {
+        self.ledger().note_high_water();
+        let spare = try_box(|| Self {
             region: Region::empty(),
             cleanups: Cleanups::default(),
             ledger: Ledger::new(self.ledger.allowed()),
@@ -216,7 +218,11 @@ impl Arena {
             first_chunk: self.region.newest() / 8,
             retain_bytes_max: self.retain_bytes_max,
             on_reset: self.on_reset,
-        }))
+        });
+        spare.ok_or_else(|| {
+            self.ledger().refund(size_of::<Arena>());
+            E::refuse(self.ledger().refused_by_allocator(size_of::<Arena>()))
+        })
     }
 
     /// What this arena holds and has used.

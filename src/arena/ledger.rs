@@ -8,8 +8,7 @@ use crate::sync::{AtomicUsize, Ordering};
 use std::convert::Infallible;
 use std::fmt;
 
-/// An arena was asked for more memory than its budget allows (or the global allocator has for a chunk; where it has
-/// none even for the few hundred bytes of an arena's own block, the process ends as with any `Box`).
+/// An arena was asked for more memory than its budget allows (or the global allocator has).
 ///
 /// The `try_` calls return it; the others panic with it as payload, so that a server can catch the one request. Arenas,
 /// pools and guards are `UnwindSafe`.
@@ -88,12 +87,14 @@ impl Ledger {
         let add = |held: usize| held.checked_add(bytes).filter(|&sum| sum <= self.allowed);
         // Relaxed, here and below: the ledger is a number and publishes nothing else.
         match self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
-            Ok(before) => {
-                self.held_max.fetch_max(before + bytes, Ordering::Relaxed);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(held) => Err(BudgetExceeded { asked, used: held, allowed: self.allowed }),
         }
+    }
+
+    /// What was booked has been had: counts towards the high water.
+    pub(crate) fn note_high_water(&self) {
+        self.held_max.fetch_max(self.held(), Ordering::Relaxed);
     }
 
     /// Takes `bytes` off.
@@ -147,6 +148,7 @@ mod tests {
         assert_eq!(ledger.reserve(41, 30), Err(BudgetExceeded { asked: 30, used: 60, allowed: 100 }));
         assert_eq!(ledger.reserve(40, 40), Ok(()));
         assert_eq!(ledger.room(), 0);
+        ledger.note_high_water();
         ledger.refund(100);
         assert_eq!((ledger.held(), ledger.held_max()), (0, 100));
         assert!(ledger.reserve(usize::MAX, 1).is_err());

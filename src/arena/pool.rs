@@ -226,7 +226,9 @@ impl Settle {
     }
 
     /// Empties a block for the next request; says whether to keep it. `used`: the request's bytes, where this is its root.
-    fn settle(self, block: &mut Block, history: Option<&History>, used: Option<usize>) -> bool {
+    /// `alone`: the block is all of the request; where it shared it with others, it keeps what itself has used, because
+    /// the request's budget is shared too.
+    fn settle(self, block: &mut Block, history: Option<&History>, used: Option<usize>, alone: bool) -> bool {
         let retain = self.retain_bytes_max;
         let keep_max = match history {
             Some(history) => {
@@ -239,7 +241,10 @@ impl Settle {
             None => retain,
         };
         if self.recycle {
-            block.arena.rewind(keep_max, |used| history.map_or(0, |history| history.replacement(used, keep_max)));
+            block.arena.rewind(keep_max, |used| match history {
+                Some(history) if alone => history.replacement(used, keep_max),
+                _ => used + used / 8,
+            });
             block.arena.own_ledger().restart();
         }
         self.recycle
@@ -325,7 +330,7 @@ impl PooledArena {
         let history = unsafe { self.link.local() };
         let used = block.arena.used();
         // Kept by its guard in any case: only a return asks whether to recycle.
-        Settle { recycle: true, ..options }.settle(block, history, Some(used));
+        Settle { recycle: true, ..options }.settle(block, history, Some(used), true);
         cleanups::resume(payload);
     }
 }
@@ -354,7 +359,7 @@ impl PooledArena {
         unsafe {
             self.link.give_back(self.block, |block, history| {
                 let used = block.arena.used();
-                settle.settle(block, history, Some(used))
+                settle.settle(block, history, Some(used), true)
             });
         }
         cleanups::resume(payload);
@@ -474,13 +479,13 @@ impl PooledSharedArena {
             // SAFETY: a shard of our request, detached: ours alone.
             used += unsafe { shard.as_ref() }.arena.region().used();
             // SAFETY: it came from this pool and goes back once; the root, still out, keeps the pool alive.
-            unsafe { link.give_back(shard, |shard, history| settle.settle(shard, history, None)) };
+            unsafe { link.give_back(shard, |shard, history| settle.settle(shard, history, None, false)) };
         });
         if !alone {
             block.rebook();
         }
         // SAFETY: the root came from this pool, goes back once, and nobody uses it any more.
-        unsafe { link.give_back(root, |block, history| settle.settle(block, history, Some(used))) };
+        unsafe { link.give_back(root, |block, history| settle.settle(block, history, Some(used), alone)) };
         cleanups::resume(payload);
     }
 }

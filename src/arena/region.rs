@@ -1,16 +1,17 @@
-//! A region: one thread's bump over chunks that a bumpalo `Bump` holds, tied to a ledger so that it grows only through
-//! the cold path here.
+//! A region: one thread's bump over chunks that bumpalo makes, tied to a ledger so that it grows only through the cold
+//! path here.
 //!
-//! Stands between `Arena` and bumpalo. bumpalo makes, lists and frees the chunks; each chunk is taken from it as one
-//! block, and the finger that moves through that block is ours. So the finger, the end and the start lie in the
-//! arena itself, and it moves upwards: the newest block grows and shrinks in place without a copy, a reset is one
-//! store, and what was used is a subtraction.
+//! Stands between `Arena` and bumpalo. Each chunk is a `Bump` of its own, taken from it as one block, and the finger that
+//! moves through that block is ours. So the finger, the end and the start lie in the arena itself, and it moves upwards:
+//! the newest block grows and shrinks in place without a copy, a reset is one store, what was used is a subtraction, and
+//! a chunk is exactly as large as asked for, up to bumpalo's rounding.
 //!
 //! Invariants:
 //! - `start <= finger <= end`, all in one block of the newest chunk, or all equal and dangling while there is none.
 //!   `start` is aligned as the chunk is, `finger` to [`MIN_ALIGN`].
-//! - Bytes handed out lie in `start..finger`, or in older chunks.
-//! - bumpalo's limit is pinned to what it holds: its own slow path can never make a chunk.
+//! - Bytes handed out lie in `start..finger`, or in older chunks. Behind `end` of a chunk that is not the first lies an
+//!   [`Older`], which owns the chunk before it.
+//! - Every chunk was booked before it was made, and its `Bump` is limited to it.
 //!
 //! Cost: a bump is an addition and a comparison; `grow` is one allocation.
 #![expect(unsafe_code, reason = "hands out memory of bumpalo's blocks and overwrites it")]
@@ -22,14 +23,16 @@ use allocator_api2::alloc::Allocator;
 use bumpalo::Bump;
 use std::alloc::Layout;
 use std::cell::Cell;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 /// Every value begins at a multiple of this, so that the common case needs no alignment arithmetic; a string wastes 3.5
 /// bytes on average.
 const MIN_ALIGN: usize = 8;
 
+/// What a chunk that is not the first gives up at its end.
+const OLDER_BYTES: usize = size_of::<Older>();
+
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct Region {
     finger: Cell<NonNull<u8>>,
     end: Cell<NonNull<u8>>,
@@ -38,11 +41,30 @@ pub(crate) struct Region {
     /// anybody.
     used_before: AtomicUsize,
     chunks: AtomicUsize,
-    /// The newest chunk's size as bumpalo has it: a block of high alignment may leave some of it unused.
-    last: Cell<usize>,
-    /// Touched wherever the finger is: loom's sight of memory that it does not check itself.
+    /// Bytes of all chunks, without footers.
+    capacity: Cell<usize>,
+    /// What lies behind `end`; null while there is one chunk or none.
+    older: Cell<*mut Older>,
+    /// Holds the newest chunk.
+    bump: Cell<Bump<MIN_ALIGN>>,
     witness: Witness,
+}
+
+/// A chunk that is not the newest, kept behind the end of the next one.
+struct Older {
+    _bump: Bump<MIN_ALIGN>,
+    /// Its used part.
+    start: NonNull<u8>,
+    used: usize,
+    /// The chunk before it, kept behind its own end; null for the first.
+    before: *mut Older,
+}
+
+/// A chunk just made: the one block that is all of it.
+struct Fresh {
     bump: Bump<MIN_ALIGN>,
+    start: NonNull<u8>,
+    bytes: usize,
 }
 
 /// Up to a multiple of [`MIN_ALIGN`]; no overflow, since a layout's size is at most `isize::MAX`.
@@ -53,61 +75,60 @@ fn whole_words(layout: Layout) -> usize {
 
 /// A place for a value without bytes, and for the finger of a region without chunks.
 fn nowhere(align: usize) -> NonNull<u8> {
-    NonNull::new(std::ptr::without_provenance_mut(align.max(MIN_ALIGN))).unwrap_or(NonNull::dangling())
+    NonNull::new(ptr::without_provenance_mut(align.max(MIN_ALIGN))).unwrap_or(NonNull::dangling())
 }
 
 impl Region {
     /// No chunk yet: no memory, no allocation.
     pub(crate) fn empty() -> Self {
-        let bump = Bump::with_min_align_and_capacity(0);
-        bump.set_allocation_limit(Some(0));
-        Self::over(bump, 0)
-    }
-
-    fn over(bump: Bump<MIN_ALIGN>, chunks: usize) -> Self {
         let place = || Cell::new(nowhere(MIN_ALIGN));
         Self {
             finger: place(),
             end: place(),
             start: place(),
             used_before: AtomicUsize::new(0),
-            chunks: AtomicUsize::new(chunks),
-            last: Cell::new(bump.allocated_bytes()),
+            chunks: AtomicUsize::new(0),
+            capacity: Cell::new(0),
+            older: Cell::new(ptr::null_mut()),
+            bump: Cell::new(Bump::with_min_align_and_capacity(0)),
             witness: Witness::default(),
-            bump,
         }
     }
 
     /// One chunk of at least `bytes`, booked.
     pub(crate) fn with_chunk(bytes: usize, ledger: &Ledger) -> Result<Self, BudgetExceeded> {
-        let overflow = || BudgetExceeded { asked: usize::MAX, used: ledger.held(), allowed: ledger.allowed() };
-        let size = chunk::rounded_up(bytes).ok_or_else(overflow)?;
-        ledger.reserve(size + FOOTER_BYTES, bytes)?;
-        let Ok(bump) = Bump::try_with_min_align_and_capacity(size) else {
-            ledger.refund(size + FOOTER_BYTES);
-            return Err(ledger.refused_by_allocator(bytes));
-        };
-        debug_assert_eq!(bump.allocated_bytes(), size, "chunk::rounded_up knows bumpalo's rounding");
-        let region = Self::over(bump, 1);
-        region.pin();
-        region.take_chunk();
+        let region = Self::empty();
+        let fresh = Fresh::new(bytes, MIN_ALIGN, bytes, ledger)?;
+        region.take_over(fresh, ledger);
         Ok(region)
     }
 
-    /// Sets bumpalo's limit to what it holds: from then on its slow path refuses.
-    fn pin(&self) {
-        self.bump.set_allocation_limit(Some(self.bump.allocated_bytes()));
-    }
-
-    /// Takes all that bumpalo's newest chunk has as one block, to bump in.
-    fn take_chunk(&self) {
-        let bytes = self.bump.chunk_capacity() & !(MIN_ALIGN - 1);
-        let whole = Layout::from_size_align(bytes, MIN_ALIGN).ok().and_then(|all| self.bump.try_alloc_layout(all).ok());
-        let (start, bytes) = whole.map_or((nowhere(MIN_ALIGN), 0), |start| (start, bytes));
-        self.start.set(start);
-        self.finger.set(start);
-        // SAFETY: the end of the block just allocated, or 0 bytes from a dangling pointer.
-        self.end.set(unsafe { start.add(bytes) });
+    /// Goes on in a fresh chunk, which from now on owns the one that was newest.
+    fn take_over(&self, fresh: Fresh, ledger: &Ledger) {
+        let (used, chunks) = (self.used(), self.chunks());
+        let size = fresh.bump.allocated_bytes();
+        let older = self.bump.replace(fresh.bump);
+        let mut bytes = fresh.bytes;
+        if chunks > 0 {
+            bytes -= OLDER_BYTES;
+            let (start, older_chunk) = (self.start.get(), self.older.get());
+            // SAFETY: `grow` asked for a chunk with room for an `Older` beside the value; its end is in the block.
+            let place = unsafe { fresh.start.add(bytes) }.cast::<Older>();
+            let used = self.finger.get().addr().get() - start.addr().get();
+            // SAFETY: the last bytes of a fresh block, aligned as the block and whole words are. Read back once, in
+            // `drop_older`.
+            unsafe { place.write(Older { _bump: older, start, used, before: older_chunk }) };
+            self.older.set(place.as_ptr());
+        }
+        self.start.set(fresh.start);
+        self.finger.set(fresh.start);
+        // SAFETY: within the fresh block, or its end.
+        self.end.set(unsafe { fresh.start.add(bytes) });
+        self.capacity.set(self.capacity.get() + size);
+        // Relaxed: figures; the owner alone writes them.
+        self.used_before.store(used, Ordering::Relaxed);
+        self.chunks.store(chunks + 1, Ordering::Relaxed);
+        ledger.note_high_water();
     }
 
     /// Room for `layout` in the present chunk.
@@ -117,6 +138,9 @@ impl Region {
         let bytes = whole_words(layout);
         let (mut at, end) = (self.finger.get(), self.end.get());
         if layout.align() > MIN_ALIGN {
+            if bytes == 0 {
+                return Some(nowhere(layout.align()));
+            }
             let pad = at.as_ptr().addr().wrapping_neg() & (layout.align() - 1);
             if pad > end.addr().get() - at.addr().get() {
                 return None;
@@ -132,60 +156,19 @@ impl Region {
         Some(at)
     }
 
-    /// Room for `layout` in a new chunk: reserve in the ledger, raise the limit, allocate, pin.
+    /// Room for `layout` in a new chunk.
     #[cold]
     #[inline(never)]
     pub(crate) fn grow(&self, layout: Layout, first: usize, ledger: &Ledger) -> Result<NonNull<u8>, BudgetExceeded> {
-        if layout.size() == 0 {
-            return Ok(nowhere(layout.align()));
-        }
-        let mut refused = BudgetExceeded { asked: layout.size(), used: ledger.held(), allowed: ledger.allowed() };
-        let used = self.used();
+        let header = if self.chunks() > 0 { OLDER_BYTES } else { 0 };
         // A chunk with room for what comes next, or else one that just fits.
-        for bytes in [chunk::wanted(self.capacity(), first, layout), chunk::needed(layout)] {
-            let Some(size) = chunk::next(self.last.get(), bytes, ledger.room()) else { continue };
-            // Other shards of the request book at the same time: the room just seen may be gone.
-            if let Err(error) = ledger.reserve(size + FOOTER_BYTES, layout.size()) {
-                refused = error;
-                continue;
-            }
-            if self.add_chunk(bytes, layout.align(), size, ledger) {
-                // Relaxed: figures; the owner alone writes them.
-                self.used_before.store(used, Ordering::Relaxed);
-                self.chunks.store(self.chunks.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-                self.take_chunk();
-                if let Some(block) = self.bump(layout) {
-                    return Ok(block);
-                }
-            }
-            refused = ledger.refused_by_allocator(layout.size());
+        let sizes = [chunk::wanted(self.capacity(), first, layout, header), chunk::needed(layout, header)];
+        let mut fresh = Fresh::new(sizes[0], layout.align(), layout.size(), ledger);
+        if fresh.is_err() {
+            fresh = Fresh::new(sizes[1], layout.align(), layout.size(), ledger);
         }
-        Err(refused)
-    }
-
-    /// Makes bumpalo add a chunk that fits a block of `bytes` and is no larger than `size`, which is booked.
-    fn add_chunk(&self, bytes: usize, align: usize, size: usize, ledger: &Ledger) -> bool {
-        let held = self.bump.allocated_bytes();
-        self.bump.set_allocation_limit(Some(held + size));
-        // bumpalo takes a chunk's size from the block it is for: so ask for that block, and give it back.
-        let added = Layout::from_size_align(bytes, align).is_ok_and(|block| match self.bump.try_alloc_layout(block) {
-            Ok(at) => {
-                // SAFETY: `at` is the block just allocated with this very layout, and nobody has it.
-                unsafe { (&self.bump).deallocate(at, block) };
-                true
-            }
-            Err(_) => false,
-        });
-        self.pin();
-        let grown = self.bump.allocated_bytes() - held;
-        assert!(grown <= size, "bumpalo keeps its limit: {grown} bytes added of {size} allowed");
-        if grown > 0 {
-            self.last.set(grown);
-            ledger.refund(size - grown);
-        } else {
-            ledger.refund(size + FOOTER_BYTES);
-        }
-        added
+        self.take_over(fresh?, ledger);
+        self.bump(layout).ok_or_else(|| ledger.refused_by_allocator(layout.size()))
     }
 
     /// The byte behind a block of this layout, as an address.
@@ -242,7 +225,7 @@ impl Region {
         }
         let wider = self.bump(new)?;
         // SAFETY: `old.size()` bytes are live at `block`; the new block has room for them and overlaps nothing.
-        unsafe { std::ptr::copy_nonoverlapping(block.as_ptr(), wider.as_ptr(), old.size()) };
+        unsafe { ptr::copy_nonoverlapping(block.as_ptr(), wider.as_ptr(), old.size()) };
         Some(wider)
     }
 
@@ -267,7 +250,7 @@ impl Region {
 
     /// Bytes of its chunks, without footers.
     pub(crate) fn capacity(&self) -> usize {
-        self.bump.allocated_bytes()
+        self.capacity.get()
     }
 
     /// Bytes from the global allocator, footers included.
@@ -332,29 +315,80 @@ impl Region {
     #[inline(never)]
     fn reset_chunks(&mut self, ledger: &Ledger) {
         let before = self.held();
-        self.bump.reset();
-        self.pin();
+        self.drop_older();
+        // SAFETY: behind `end` lay an `Older`, now gone; it is part of the chunk's block.
+        self.end.set(unsafe { self.end.get().add(OLDER_BYTES) });
+        self.finger.set(self.start.get());
+        self.capacity.set(self.bump.get_mut().allocated_bytes());
         self.used_before.store(0, Ordering::Relaxed);
         self.chunks.store(1, Ordering::Relaxed);
-        self.last.set(self.capacity());
-        self.take_chunk();
         ledger.refund(before - self.held());
+    }
+
+    /// Frees all chunks but the newest.
+    fn drop_older(&mut self) {
+        let mut at = self.older.replace(ptr::null_mut());
+        let mut holds_next = None;
+        while !at.is_null() {
+            // SAFETY: written by `take_over` and read once. It lies in the newest chunk, or in the one that `holds_next`
+            // keeps until the next line.
+            let older = unsafe { at.read() };
+            at = older.before;
+            holds_next = Some(older);
+        }
+        drop(holds_next);
     }
 
     /// Overwrites every byte that was handed out since the last reset, whatever became of the block.
     pub(crate) fn overwrite(&mut self, byte: u8) {
         self.witness.touch();
-        let (start, used) = (self.start.get(), self.used() - self.used_before());
+        let used = self.used() - self.used_before();
         // SAFETY: the used part of the newest chunk, ours alone by `&mut self`.
-        unsafe { fill(start, used, byte) };
-        // Older chunks were left with less room than a value wanted: all of each.
-        // SAFETY: nothing is allocated while the iterator lives, and `&mut self` says that no reference into it does.
-        for (start, bytes) in unsafe { self.bump.iter_allocated_chunks_raw() }.skip(1) {
-            // SAFETY: chunks are not at null.
-            let start = unsafe { NonNull::new_unchecked(start) };
-            // SAFETY: a chunk of this bump, ours alone; it begins aligned, and its footer is aligned too.
-            unsafe { fill(start, bytes, byte) };
+        unsafe { fill(self.start.get(), used, byte) };
+        let mut at = self.older.get().cast_const();
+        // SAFETY: written by `take_over`, and alive until `drop_older`.
+        while let Some(older) = unsafe { at.as_ref() } {
+            // SAFETY: the used part of a chunk of this region, ours alone by `&mut self`; the header read here lies behind the
+            // end of a later chunk.
+            unsafe { fill(older.start, older.used, byte) };
+            at = older.before;
         }
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        self.drop_older();
+    }
+}
+
+impl Fresh {
+    /// A chunk for a block of `bytes`, booked, and taken whole. `asked` is what the user's call wanted, for the error.
+    fn new(bytes: usize, align: usize, asked: usize, ledger: &Ledger) -> Result<Self, BudgetExceeded> {
+        let overflow = || BudgetExceeded { asked, used: ledger.held(), allowed: ledger.allowed() };
+        let size = chunk::rounded_up(bytes).ok_or_else(overflow)?;
+        let block = Layout::from_size_align(bytes, align.max(MIN_ALIGN)).map_err(|_| overflow())?;
+        ledger.reserve(size + FOOTER_BYTES, asked)?;
+        let bump = Bump::with_min_align_and_capacity(0);
+        bump.set_allocation_limit(Some(size));
+        // bumpalo takes a chunk's size and alignment from the block it is for: so ask for that block, give it back, and take
+        // all that there is.
+        let whole = bump.try_alloc_layout(block).ok().and_then(|at| {
+            // SAFETY: the block just allocated with this very layout, and nobody has it.
+            unsafe { (&bump).deallocate(at, block) };
+            let bytes = bump.chunk_capacity() & !(MIN_ALIGN - 1);
+            let all = Layout::from_size_align(bytes, MIN_ALIGN).ok()?;
+            Some((bump.try_alloc_layout(all).ok()?, bytes))
+        });
+        let Some((start, bytes)) = whole else {
+            ledger.refund(size + FOOTER_BYTES);
+            return Err(ledger.refused_by_allocator(asked));
+        };
+        let made = bump.allocated_bytes();
+        assert!(made <= size, "bumpalo keeps its limit: {made} bytes made of {size} allowed");
+        ledger.refund(size - made);
+        bump.set_allocation_limit(Some(made));
+        Ok(Self { bump, start, bytes })
     }
 }
 
@@ -367,9 +401,9 @@ unsafe fn fill(start: NonNull<u8>, bytes: usize, byte: u8) {
     let (start, word) = (start.cast::<u64>(), u64::from_ne_bytes([byte; 8]));
     debug_assert!(start.is_aligned() && bytes.is_multiple_of(size_of::<u64>()), "a finger moves by whole words");
     for at in 0..bytes / size_of::<u64>() {
-        // SAFETY: within the bytes.
+        // SAFETY: `at` counts whole words below `bytes`.
         let place = unsafe { start.add(at) };
-        // SAFETY: within the bytes, and aligned as they are.
+        // SAFETY: a word of the bytes, aligned as `start` is.
         unsafe { place.write_volatile(word) };
     }
 }

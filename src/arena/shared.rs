@@ -17,7 +17,7 @@ use super::ledger::{Ledger, Refusal};
 use super::local::Local;
 use super::options::ArenaOptions;
 use super::pool::Arenas;
-use crate::recycle::Link;
+use crate::recycle::{Link, try_box};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, IdCache, Ordering, thread_cell, thread_id, unique_id};
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -88,7 +88,8 @@ impl Block {
     pub(super) fn boxed<E: Refusal>(options: &ArenaOptions, first_chunk: usize) -> Result<Box<Self>, E> {
         let ledger = Ledger::new(options.budget_bytes_max);
         ledger.reserve(size_of::<Self>(), size_of::<Self>()).map_err(E::refuse)?;
-        let mut block = Box::new(Self::new(options, first_chunk));
+        let block = try_box(|| Self::new(options, first_chunk));
+        let mut block = block.ok_or_else(|| E::refuse(Ledger::new(0).refused_by_allocator(size_of::<Self>())))?;
         block.rebook();
         Ok(block)
     }
@@ -321,7 +322,9 @@ impl SharedArena {
         let taken = match self.source {
             // SAFETY: this arena's root came from that pool and is still out.
             Some(source) => unsafe { source.take(|history| Arenas::make::<E>(&self.root().options, history)) },
-            None => Ok(NonNull::from(Box::leak(Box::new(Block::new(&self.root().options, 0))))),
+            None => try_box(|| Block::new(&self.root().options, 0))
+                .map(|block| NonNull::from(Box::leak(block)))
+                .ok_or_else(|| E::refuse(ledger.refused_by_allocator(size_of::<Block>()))),
         };
         let mut taken = taken.inspect_err(|_| ledger.refund(size_of::<Block>()))?;
         // SAFETY: just taken or made: ours alone.
@@ -332,6 +335,7 @@ impl SharedArena {
             block.arena.drop_spare();
             block.arena.replace_chunks(0, 0);
         }
+        ledger.note_high_water();
         // SAFETY: the root's ledger is Sync and outlives the shard's membership: `detach_shards` and `drop` end it first.
         unsafe { block.arena.set_parent(Some(ledger_at)) };
         block.owner.store(thread, Ordering::Relaxed);

@@ -8,4 +8,4 @@ mod depot;
 mod loom_models;
 mod recycler;
 
-pub(crate) use recycler::{Kind, Limits, Link, Recycler};
+pub(crate) use recycler::{Kind, Limits, Link, Recycler, try_box};

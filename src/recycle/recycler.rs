@@ -69,6 +69,18 @@ pub(crate) struct Totals {
     pub(crate) created: u64,
 }
 
+/// A value on the heap; `None` when the global allocator has no memory.
+pub(crate) fn try_box<T>(make: impl FnOnce() -> T) -> Option<Box<T>> {
+    const { assert!(size_of::<T>() > 0, "the allocator takes no size of 0") }
+    let value = make();
+    // SAFETY: the size is not 0.
+    let at = NonNull::new(unsafe { std::alloc::alloc(std::alloc::Layout::new::<T>()) })?.cast::<T>();
+    // SAFETY: fresh memory of the value's layout.
+    unsafe { at.write(value) };
+    // SAFETY: initialised, and from the global allocator with the layout of `T`, as a box's memory is.
+    Some(unsafe { Box::from_raw(at.as_ptr()) })
+}
+
 /// One thread's part. Aligned so that two threads never write one cache line (or its prefetched neighbour).
 #[repr(align(128))]
 struct Slot<K: Kind> {
@@ -513,17 +525,18 @@ impl<K: Kind> Inner<K> {
     }
 
     /// A slot that no thread owns, marked as owned by the caller: one left behind, or a new one.
-    fn free_slot(&self) -> NonNull<Slot<K>> {
+    /// `None` when the global allocator has no memory for one.
+    fn free_slot(&self) -> Option<NonNull<Slot<K>>> {
         let mut free = None;
         self.each_slot(|slot| {
             if free.is_none() && slot.adopt() {
                 free = Some(NonNull::from(slot));
             }
         });
-        free.unwrap_or_else(|| self.new_slot())
+        free.or_else(|| self.new_slot())
     }
 
-    fn new_slot(&self) -> NonNull<Slot<K>> {
+    fn new_slot(&self) -> Option<NonNull<Slot<K>>> {
         let mut room = 0;
         let lease = |left: usize| {
             room = left.min(self.per_thread);
@@ -531,7 +544,7 @@ impl<K: Kind> Inner<K> {
         };
         // Relaxed: a count, it publishes nothing.
         _ = self.leases.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lease);
-        let slot = Box::into_raw(Box::new(Slot {
+        let slot = try_box(|| Slot {
             owned: AtomicBool::new(true),
             len: AtomicUsize::new(0),
             room: AtomicUsize::new(room),
@@ -541,15 +554,18 @@ impl<K: Kind> Inner<K> {
             items: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
             witness: ManuallyDrop::default(),
             next: ptr::null(),
-        }));
+        });
+        let Some(slot) = slot.map(Box::into_raw) else {
+            self.leases.fetch_add(room, Ordering::Relaxed);
+            return None;
+        };
         let mut head = self.slots.load(Ordering::Relaxed);
         loop {
             // SAFETY: the slot is not published yet, so it is ours to write.
             unsafe { (*slot).next = head };
             // Release: pairs with the Acquire in `each_slot`.
             match self.slots.compare_exchange_weak(head, slot, Ordering::Release, Ordering::Relaxed) {
-                // SAFETY: `Box::into_raw` is never null.
-                Ok(_) => return unsafe { NonNull::new_unchecked(slot) },
+                Ok(_) => return NonNull::new(slot),
                 Err(now) => head = now,
             }
         }
@@ -683,7 +699,8 @@ fn adopt<K: Kind>(inner: &Inner<K>) -> Option<&Slot<K>> {
             }
             closed.extend(members.iter().filter(|m| m.recycler.is_closed()).map(|m| Arc::clone(&m.recycler)));
             let recycler = inner.this.upgrade()?;
-            let slot = inner.free_slot().as_ptr().cast_const().cast();
+            members.try_reserve(1).ok()?;
+            let slot = inner.free_slot()?.as_ptr().cast_const().cast();
             members.push(Membership { recycler, slot });
             Some(slot)
         })
