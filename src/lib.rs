@@ -1,4 +1,26 @@
 //! Request-scoped memory for Rust services: an arena per request, recycled, budgeted and measured.
+//!
+//! A service answers a request by building many small, short-lived values and throws all of them away a moment later. Here
+//! they are built in an arena of the request's own and go at once when it ends; the arena is recycled.
+//!
+//! ```
+//! use blixard_arena::ArenaPool;
+//!
+//! let pool = ArenaPool::new(); // one per service
+//! let arena = pool.acquire(); // one per request
+//! let name: &str = arena.alloc_str("vm-1"); // lives as long as the request
+//! let reply = arena.format(format_args!("{name} accepted"));
+//! assert_eq!(reply, "vm-1 accepted");
+//! drop(arena); // all of it is gone, the memory waits for the next request
+//! ```
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`arena`] | a request's memory: [`Arena`], [`SharedArena`] for threads and tasks, [`ArenaPool`], budgets, cleanups, [`Sealed`] |
+//!
+//! Feature `bytes` (off by default): a sealed arena's bytes become `bytes::Bytes` without a copy.
+//!
+//! The library starts no thread, prints nothing and reads no environment variable.
 
 pub mod arena;
 mod recycle;

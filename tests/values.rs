@@ -741,3 +741,76 @@ fn a_reset_that_finds_no_memory_leaves_an_empty_arena() {
         assert_eq!(arena.figures().chunks, 1);
     }
 }
+
+/// Runs `call` with a global allocator that refuses the next allocation.
+fn without_memory<R>(call: impl FnOnce() -> R) -> R {
+    FAILS_IN.set(1);
+    let result = call();
+    FAILS_IN.set(0);
+    result
+}
+
+#[test]
+fn blocks_spares_and_shards_are_refused_without_memory() {
+    let arena = Arena::new();
+    arena.alloc(1u8);
+    assert!(without_memory(|| arena.try_scope(|_| ())).is_err());
+    assert!(arena.try_scope(|inner| inner.alloc(2u8) == &2).unwrap());
+
+    let pool = ArenaOptions::new().pool();
+    let first = pool.acquire();
+    assert!(without_memory(|| pool.try_acquire().map(drop)).is_err());
+    assert!(pool.try_acquire().is_ok());
+    drop(first);
+
+    let shared = SharedArena::new();
+    shared.alloc(1u8);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(without_memory(|| shared.try_alloc(1u8).is_err()));
+            assert_eq!(shared.try_alloc(7u8).ok(), Some(&mut 7));
+        });
+    });
+}
+
+#[test]
+fn a_thread_whose_slot_cannot_be_had_uses_the_pool_all_the_same() {
+    let pool = ArenaOptions::new().pool();
+    drop(pool.acquire());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // This thread's first use: its slot, or the list that it is kept in, is refused.
+            let guard = without_memory(|| pool.try_acquire());
+            assert!(guard.is_ok_and(|guard| *guard.alloc(3u8) == 3));
+        });
+    });
+    let figures = pool.figures();
+    assert_eq!((figures.live, figures.acquired), (0, figures.returned));
+}
+
+#[test]
+fn what_was_refused_is_not_in_the_high_water() {
+    let arena = ArenaOptions::new().budget_bytes_max(usize::MAX).arena();
+    arena.alloc(1u8);
+    assert!(arena.try_alloc_uninit_slice::<u8>(1 << 60).is_err());
+    assert!(arena.figures().high_water_bytes < 1000, "{}", arena.figures());
+}
+
+#[test]
+fn a_value_without_bytes_takes_none_whatever_its_alignment() {
+    let arena = Arena::with_capacity(100_000);
+    for align in [1, 8, 16, 4096] {
+        let used = arena.figures().used_bytes;
+        let nowhere = arena.alloc_layout(Layout::from_size_align(0, align).unwrap());
+        assert_eq!((nowhere.addr().get() % align, arena.figures().used_bytes), (0, used));
+    }
+}
+
+#[test]
+fn a_refusal_is_early_by_one_chunks_rounding_at_most() {
+    // 16,320 bytes in one chunk, then 4,090 with two pages of budget left: one page holds them, footer and header.
+    let arena = ArenaOptions::new().budget_bytes_max(16_320 + 48 + 8192).first_chunk_bytes(16_320).arena();
+    arena.alloc_layout(Layout::from_size_align(16_320, 8).unwrap());
+    let second = arena.try_alloc_layout(Layout::from_size_align(4_090, 8).unwrap());
+    assert!(second.is_ok(), "{second:?}: {}", arena.figures());
+}
