@@ -43,6 +43,7 @@ mod ledger;
 mod local;
 #[cfg(all(test, blixard_loom))]
 mod loom_models;
+mod methods;
 mod options;
 mod pool;
 mod region;
@@ -63,13 +64,3 @@ pub use options::{ArenaOptions, Reset};
 pub use pool::{ArenaPool, PooledArena, PooledSharedArena};
 pub use sealed::{Guard, Root, Sealed};
 pub use shared::SharedArena;
-
-use std::alloc::Layout;
-use std::convert::Infallible;
-use std::fmt;
-use std::mem::MaybeUninit;
-use std::ptr::NonNull;
-use std::sync::Arc;
-
-values::arena_methods!(Arena, "let arena = blixard_arena::Arena::new();", "arena");
-values::arena_methods!(SharedArena, "let arena = blixard_arena::SharedArena::new();", "shared");

@@ -18,6 +18,8 @@
 //! thread. After that mark the ending thread (destructors of other thread-locals may still run) counts as a stray: it
 //! uses the depot and the two shared counters.
 //!
+//! Longer than most files here, because the protocol is one piece: what a thread does, what ends it, and what closes.
+//!
 //! Invariants: `idle_max` bounds all idle items, since a slot leases its room from it; no lock on take and give back.
 //! Cost: a slot is one allocation at a thread's first use of a recycler; nothing after that.
 #![expect(unsafe_code, reason = "items are boxes passed as raw pointers; slots are found through a thread-local cache")]
