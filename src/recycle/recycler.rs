@@ -21,7 +21,8 @@
 //! Longer than most files here, because the protocol is one piece: what a thread does, what ends it, and what closes.
 //!
 //! Invariants: `idle_max` bounds all idle items, since a slot leases its room from it; no lock on take and give back.
-//! Cost: a slot is one allocation at a thread's first use of a recycler; nothing after that.
+//! Cost: a slot is one allocation at the first use of a recycler by more threads than before; a thread that finds a slot
+//! left behind needs none (unless it uses more than four recyclers), and nothing after that does.
 #![expect(unsafe_code, reason = "items are boxes passed as raw pointers; slots are found through a thread-local cache")]
 
 use super::depot::Depot;
@@ -615,9 +616,49 @@ impl<K: Kind> Drop for Inner<K> {
 thread_cell! { static SLOTS: IdCache = IdCache::new() }
 thread_cell! { static ENDED: Cell<bool> = Cell::new(false) }
 // The cold half: what to mark free when the thread ends.
-thread_cell! { static REGISTRY: Registry = Registry(RefCell::new(Vec::new())) }
+thread_cell! { static REGISTRY: Registry = Registry(RefCell::new(Members::new())) }
 
-struct Registry(RefCell<Vec<Membership>>);
+struct Registry(RefCell<Members>);
+
+/// The current thread's slots. The first few need no heap call, so that threads may come and go without one.
+struct Members {
+    first: [Option<Membership>; Members::FIRST],
+    more: Vec<Membership>,
+}
+
+impl Members {
+    const FIRST: usize = 4;
+
+    const fn new() -> Self {
+        Self { first: [const { None }; Self::FIRST], more: Vec::new() }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Membership> {
+        self.first.iter().flatten().chain(&self.more)
+    }
+
+    /// Room for one more; `None` when the global allocator has no memory for it.
+    fn reserve(&mut self) -> Option<()> {
+        if self.first.iter().all(Option::is_some) { self.more.try_reserve(1).ok() } else { Some(()) }
+    }
+
+    fn push(&mut self, member: Membership) {
+        match self.first.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(member),
+            None => self.more.push(member),
+        }
+    }
+
+    /// Takes the membership in a recycler out.
+    fn remove(&mut self, id: u64) -> Option<Membership> {
+        let is = |member: &Membership| member.recycler.id() == id;
+        if let Some(place) = self.first.iter_mut().find(|place| place.as_ref().is_some_and(is)) {
+            return place.take();
+        }
+        let at = self.more.iter().position(is)?;
+        Some(self.more.swap_remove(at))
+    }
+}
 
 /// One slot of the current thread, and the count that keeps its recycler's memory in place.
 struct Membership {
@@ -672,7 +713,8 @@ impl Registry {
         // From here on this thread is a stray: destructors that run later must not find the slots let go below.
         ENDED.with(|ended| ended.set(true));
         SLOTS.with(IdCache::clear);
-        for member in self.0.take() {
+        let members = self.0.replace(Members::new());
+        for member in members.first.into_iter().flatten().chain(members.more) {
             member.recycler.leave(member.slot);
             member.recycler.try_finish();
         }
@@ -701,7 +743,7 @@ fn adopt<K: Kind>(inner: &Inner<K>) -> Option<&Slot<K>> {
             }
             closed.extend(members.iter().filter(|m| m.recycler.is_closed()).map(|m| Arc::clone(&m.recycler)));
             let recycler = inner.this.upgrade()?;
-            members.try_reserve(1).ok()?;
+            members.reserve()?;
             let slot = inner.free_slot()?.as_ptr().cast_const().cast();
             members.push(Membership { recycler, slot });
             Some(slot)
@@ -712,7 +754,8 @@ fn adopt<K: Kind>(inner: &Inner<K>) -> Option<&Slot<K>> {
         // What a return beside the closing may have left behind; see the module. While items are out the slot stays ours:
         // they may come back to it, and another thread's use of it beside that would lose a count.
         if recycler.try_finish() {
-            _ = REGISTRY.try_with(|registry| registry.0.borrow_mut().retain(|m| m.recycler.id() != recycler.id()));
+            // Dropped outside the borrow.
+            drop(REGISTRY.try_with(|registry| registry.0.borrow_mut().remove(recycler.id())));
         }
     }
     // SAFETY: the address is that of a slot of `inner`, by the registry's own entry for its id.
