@@ -17,12 +17,17 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`arena`] | a request's memory: [`Arena`], [`SharedArena`] for threads and tasks, [`ArenaPool`], budgets, cleanups, [`Sealed`] |
+//! | [`collections`] | what is built in it: `Vec`, `String`, `Box`, `FlatMap`, `FlatSet` |
+//! | [`intern`] | names: stored once in a request, or once in the process |
 //!
 //! Feature `bytes` (off by default): a sealed arena's bytes become `bytes::Bytes` without a copy.
 //!
 //! The library starts no thread, prints nothing and reads no environment variable.
 
 pub mod arena;
+pub mod collections;
+mod hash;
+pub mod intern;
 mod recycle;
 mod sync;
 

@@ -1,0 +1,1 @@
+//! Names, stored once: in a request, or in the process.
