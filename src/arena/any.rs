@@ -3,18 +3,13 @@
 //! Stands above `Arena` and `SharedArena`; every method is theirs. Sealed.
 #![forbid(unsafe_code)]
 
+use super::local::Local;
 use super::{Arena, ArenaFigures, BudgetExceeded, SharedArena};
 use std::alloc::Layout;
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::Arena {}
-    impl Sealed for super::SharedArena {}
-}
 
 /// Either kind of arena: for functions that build values and do not care which. A function that also builds collections
 /// takes `arena: &'a A` with `A: AnyArena` and `&'a A: Allocator`.
@@ -29,7 +24,7 @@ mod sealed {
 /// assert_eq!(greet(&Arena::new(), "vm-1"), greet(&SharedArena::new(), "vm-1"));
 /// ```
 #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
-pub trait AnyArena: sealed::Sealed {
+pub trait AnyArena: Local {
     /// [`Arena::alloc`].
     fn alloc<T>(&self, value: T) -> &mut T;
     /// [`Arena::alloc_str`].

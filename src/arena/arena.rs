@@ -9,7 +9,7 @@
 use super::cleanups::{self, Cleanups, Payload};
 use super::figures::ArenaFigures;
 use super::ledger::{Ledger, Refusal};
-use super::local::Local;
+use super::local::{Inside, Local};
 use super::options::{ArenaOptions, Reset};
 use super::region::Region;
 use crate::recycle::try_box;
@@ -484,16 +484,16 @@ impl Drop for Scope<'_> {
 
 impl Local for Arena {
     #[inline(always)]
-    fn local<E: Refusal>(&self) -> Result<&Arena, E> {
+    fn local<E: Refusal>(&self, _: Inside) -> Result<&Arena, E> {
         Ok(self)
     }
 
     #[inline(always)]
-    fn local_found(&self) -> Option<&Arena> {
+    fn local_found(&self, _: Inside) -> Option<&Arena> {
         Some(self)
     }
 
-    fn cleanups(&self) -> &Cleanups {
+    fn cleanups(&self, _: Inside) -> &Cleanups {
         &self.cleanups
     }
 }

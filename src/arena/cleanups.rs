@@ -33,7 +33,7 @@ pub(crate) struct Entry<T> {
 
 /// The list.
 #[derive(Debug, Default)]
-pub(crate) struct Cleanups {
+pub struct Cleanups {
     newest: AtomicPtr<Header>,
 }
 

@@ -52,7 +52,7 @@ impl fmt::Display for BudgetExceeded {
 impl std::error::Error for BudgetExceeded {}
 
 /// What a call does when memory is refused: each path is written once and serves both twins.
-pub(crate) trait Refusal {
+pub trait Refusal {
     fn refuse(error: BudgetExceeded) -> Self;
 }
 

@@ -36,11 +36,12 @@ mod allocator;
 mod any;
 #[expect(clippy::module_inception, reason = "the module's main type has its name")]
 mod arena;
+pub(crate) mod blocks;
 mod chunk;
 mod cleanups;
 mod figures;
-mod ledger;
-mod local;
+pub(crate) mod ledger;
+pub(crate) mod local;
 #[cfg(all(test, blixard_loom))]
 mod loom_models;
 mod methods;
@@ -51,7 +52,7 @@ mod sealed;
 mod shared;
 mod sizing;
 pub mod typed;
-mod values;
+pub(crate) mod values;
 
 pub use allocator::Fallible;
 pub use allocator_api2;

@@ -14,7 +14,7 @@ use super::arena::Arena;
 use super::cleanups::{self, Cleanups};
 use super::figures::ArenaFigures;
 use super::ledger::{Ledger, Refusal};
-use super::local::Local;
+use super::local::{INSIDE, Inside, Local};
 use super::options::ArenaOptions;
 use super::pool::Arenas;
 use crate::recycle::{Link, try_box};
@@ -354,23 +354,23 @@ impl SharedArena {
 
 impl Local for SharedArena {
     #[inline(always)]
-    fn local<E: Refusal>(&self) -> Result<&Arena, E> {
-        match self.local_found() {
+    fn local<E: Refusal>(&self, _: Inside) -> Result<&Arena, E> {
+        match self.local_found(INSIDE) {
             Some(shard) => Ok(shard),
             None => self.find_shard(),
         }
     }
 
     #[inline(always)]
-    fn local_found(&self) -> Option<&Arena> {
+    fn local_found(&self, _: Inside) -> Option<&Arena> {
         let shard = SHARDS.with(|cache| cache.get(self.id)).cast::<Arena>();
         // SAFETY: under this never-reused id the cache holds only what `find_shard` put there on this thread: a shard of
         // this arena in its present life, owned by this thread, alive until the arena is exclusive again.
         unsafe { shard.as_ref() }
     }
 
-    fn cleanups(&self) -> &Cleanups {
-        self.root().arena.cleanups()
+    fn cleanups(&self, _: Inside) -> &Cleanups {
+        self.root().arena.0.cleanups(INSIDE)
     }
 }
 

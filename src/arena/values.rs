@@ -9,7 +9,7 @@
 
 use super::cleanups::{Deferred, Entry};
 use super::ledger::{BudgetExceeded, Refusal};
-use super::local::Local;
+use super::local::{INSIDE, Local};
 use std::alloc::Layout;
 use std::fmt::{self, Write as _};
 use std::mem::{self, MaybeUninit};
@@ -29,7 +29,7 @@ impl<T> NoDrop<T> {
 
 #[inline(always)]
 pub(super) fn raw<L: Local, E: Refusal>(arena: &L, layout: Layout) -> Result<NonNull<u8>, E> {
-    arena.local::<E>()?.raw(layout)
+    arena.local::<E>(INSIDE)?.raw(layout)
 }
 
 #[inline(always)]
@@ -65,7 +65,7 @@ pub(super) fn alloc_uninit_slice<L: Local, T, E: Refusal>(arena: &L, len: usize)
 
 #[inline(always)]
 fn raw_slice<L: Local, T, E: Refusal>(arena: &L, len: usize) -> Result<NonNull<T>, E> {
-    let local = arena.local::<E>()?;
+    let local = arena.local::<E>(INSIDE)?;
     match Layout::array::<T>(len) {
         Ok(layout) => Ok(local.raw::<E>(layout)?.cast()),
         Err(_) => Err(E::refuse(local.overflow())),
@@ -204,7 +204,7 @@ pub(super) fn alloc_with_drop<L: Local, T: Send + 'static, E: Refusal>(arena: &L
     }
     let at = raw::<L, E>(arena, Layout::new::<Entry<T>>())?.cast::<Entry<T>>();
     // SAFETY: fresh memory of this request, whose cleanups run before any of its memory is rewound.
-    let value = unsafe { arena.cleanups().push(at, value) };
+    let value = unsafe { arena.cleanups(INSIDE).push(at, value) };
     // SAFETY: `push` wrote the value and returns its place; it is dropped by `run_all`, which needs the arena for itself.
     Ok(unsafe { &mut *value.as_ptr() })
 }
@@ -272,7 +272,7 @@ impl<L: Local, E: Refusal> fmt::Write for Text<'_, L, E> {
 
 impl<L: Local, E> Drop for Text<'_, L, E> {
     fn drop(&mut self) {
-        if self.arena.local_found().is_some_and(super::Arena::wipes) {
+        if self.arena.local_found(INSIDE).is_some_and(super::Arena::wipes) {
             for byte in &mut self.stack {
                 // SAFETY: a byte of our own. Volatile, so that the text does not outlive the request on the stack.
                 unsafe { ptr::from_mut(byte).write_volatile(MaybeUninit::new(0)) };
