@@ -8,8 +8,8 @@
 //! and, with `Reset::Keep`, is reused when given back.
 #![expect(unsafe_code, reason = "implements the unsafe trait Allocator")]
 
-use super::ledger::{BudgetExceeded, Refusal};
 use super::any::AnyArena;
+use super::ledger::{BudgetExceeded, Refusal};
 use super::{Arena, SharedArena, blocks, values};
 use allocator_api2::alloc::{AllocError, Allocator};
 use std::alloc::Layout;

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::local::Local;
-use super::{Arena, ArenaFigures, BudgetExceeded, SharedArena};
+use super::{Arena, ArenaFigures, BudgetExceeded, Concat, SharedArena};
 use std::alloc::Layout;
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -39,6 +39,8 @@ pub trait AnyArena: Local {
     fn alloc_layout(&self, layout: Layout) -> NonNull<u8>;
     /// [`Arena::format`].
     fn format(&self, text: fmt::Arguments<'_>) -> &mut str;
+    /// [`Arena::concat`].
+    fn concat(&self, pieces: impl Concat) -> &mut str;
     /// [`Arena::alloc_with`].
     fn alloc_with<T>(&self, f: impl FnOnce() -> T) -> &mut T;
     /// [`Arena::alloc_slice_clone`].
@@ -78,6 +80,12 @@ pub trait AnyArena: Local {
     ///
     /// [`BudgetExceeded`].
     fn try_format(&self, text: fmt::Arguments<'_>) -> Result<&mut str, BudgetExceeded>;
+    /// [`Arena::try_concat`].
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    fn try_concat(&self, pieces: impl Concat) -> Result<&mut str, BudgetExceeded>;
     /// [`Arena::try_alloc`].
     ///
     /// # Errors
@@ -124,6 +132,14 @@ macro_rules! any_arena {
             #[inline(always)]
             fn format(&self, text: fmt::Arguments<'_>) -> &mut str {
                 self.format(text)
+            }
+            #[inline(always)]
+            fn concat(&self, pieces: impl Concat) -> &mut str {
+                self.concat(pieces)
+            }
+            #[inline(always)]
+            fn try_concat(&self, pieces: impl Concat) -> Result<&mut str, BudgetExceeded> {
+                self.try_concat(pieces)
             }
             #[inline(always)]
             fn alloc_with<T>(&self, f: impl FnOnce() -> T) -> &mut T {

@@ -411,11 +411,6 @@ impl Arena {
         self.region.used() + self.scoped.get()
     }
 
-    /// Whether every byte is overwritten with 0 in the end.
-    pub(super) fn wipes(&self) -> bool {
-        self.on_reset == Reset::Wipe
-    }
-
     /// What a spare holds in all: itself, its chunks, its own spare.
     fn idle_bytes(&self) -> usize {
         let spare = self.spare.take();

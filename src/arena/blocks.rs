@@ -74,12 +74,7 @@ pub(super) unsafe fn shrink<L: Local, E: Refusal>(
 ///
 /// `block` is live, `len` bytes of it may be read, and `new` has room for as many.
 #[cold]
-unsafe fn move_block<E: Refusal>(
-    local: &Arena,
-    block: NonNull<u8>,
-    len: usize,
-    new: Layout,
-) -> Result<NonNull<u8>, E> {
+unsafe fn move_block<E: Refusal>(local: &Arena, block: NonNull<u8>, len: usize, new: Layout) -> Result<NonNull<u8>, E> {
     let to = local.raw::<E>(new)?;
     // SAFETY: by the caller's promise; a fresh block overlaps nothing.
     unsafe { ptr::copy_nonoverlapping(block.as_ptr(), to.as_ptr(), len) };

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::ledger::BudgetExceeded;
+use super::text::{self, Concat};
 use super::{Arena, Fallible, SharedArena, values};
 use std::alloc::Layout;
 use std::convert::Infallible;
@@ -291,7 +292,7 @@ macro_rules! arena_methods {
             /// assert_eq!(reason, "node-17 has 2048 MiB free");
             /// ```
             pub fn format(&self, text: fmt::Arguments<'_>) -> &mut str {
-                let Ok(text) = values::format::<_, Infallible>(self, text);
+                let Ok(text) = text::format::<_, Infallible>(self, text);
                 text
             }
 
@@ -305,7 +306,35 @@ macro_rules! arena_methods {
             ///
             /// As [`format`](Self::format).
             pub fn try_format(&self, text: fmt::Arguments<'_>) -> Result<&mut str, BudgetExceeded> {
-                values::format(self, text)
+                text::format(self, text)
+            }
+
+            /// Joins strings and numbers, in a tuple: for text that is plain pieces one behind the other, at a fraction of
+            /// `format`'s time.
+            ///
+            /// # Panics
+            ///
+            /// With [`BudgetExceeded`] over budget, which must have room for each number at its longest.
+            ///
+            /// ```
+            #[doc = $new]
+            /// let (vm, node) = ("vm-1", 17u32);
+            /// assert_eq!(arena.concat((vm, " on node ", node, ": most available")), "vm-1 on node 17: most available");
+            /// ```
+            #[inline(always)]
+            pub fn concat(&self, pieces: impl Concat) -> &mut str {
+                let Ok(text) = text::concat::<_, Infallible>(self, &pieces);
+                text
+            }
+
+            /// [`concat`](Self::concat), or an error.
+            ///
+            /// # Errors
+            ///
+            /// [`BudgetExceeded`].
+            #[inline(always)]
+            pub fn try_concat(&self, pieces: impl Concat) -> Result<&mut str, BudgetExceeded> {
+                text::concat(self, &pieces)
             }
 
             /// Places a value whose destructor runs when the request ends: last in, first out with other cleanups.

@@ -51,6 +51,7 @@ mod region;
 mod sealed;
 mod shared;
 mod sizing;
+pub(crate) mod text;
 pub mod typed;
 pub(crate) mod values;
 
@@ -65,3 +66,4 @@ pub use options::{ArenaOptions, Reset};
 pub use pool::{ArenaPool, PooledArena, PooledSharedArena};
 pub use sealed::{Guard, Root, Sealed};
 pub use shared::SharedArena;
+pub use text::Concat;

@@ -7,11 +7,11 @@
 #![expect(unsafe_code, reason = "turns fresh memory into references")]
 #![expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
 
+use super::blocks;
 use super::cleanups::{Deferred, Entry};
-use super::ledger::{BudgetExceeded, Refusal};
+use super::ledger::Refusal;
 use super::local::{INSIDE, Local};
 use std::alloc::Layout;
-use std::fmt::{self, Write as _};
 use std::mem::{self, MaybeUninit};
 use std::ptr::{self, NonNull};
 use std::slice;
@@ -100,7 +100,7 @@ pub(super) fn alloc_str<'a, L: Local, E: Refusal>(arena: &'a L, from: &str) -> R
 ///
 /// As for `ptr::copy_nonoverlapping`.
 #[inline(always)]
-unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
+pub(crate) unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
     /// Copies the first and the last `size_of::<W>()` bytes.
     ///
     /// # Safety
@@ -168,7 +168,10 @@ pub(super) fn alloc_slice_fill_iter<L: Local, T, E: Refusal>(
     while let Some(value) = values.next() {
         if len == room {
             let more = values.size_hint().0.saturating_add(1).max(room).max(4);
-            (at, room) = grow_slice::<L, T, E>(arena, at, len, len.saturating_add(more))?;
+            let wider = len.saturating_add(more);
+            // SAFETY: the present block, and more than it has.
+            at = unsafe { blocks::grow_values::<L, T, E>(arena, at, room, wider) }?;
+            room = wider;
         }
         // SAFETY: `len < room`, inside the block.
         let place = unsafe { at.add(len) };
@@ -178,20 +181,6 @@ pub(super) fn alloc_slice_fill_iter<L: Local, T, E: Refusal>(
     }
     // SAFETY: `len` values are written; lifetime as in `alloc`.
     Ok(unsafe { slice::from_raw_parts_mut(at.as_ptr(), len) })
-}
-
-/// A block for `room` values that begins with the `len` values at `at`.
-#[cold]
-fn grow_slice<L: Local, T, E: Refusal>(
-    arena: &L,
-    at: NonNull<T>,
-    len: usize,
-    room: usize,
-) -> Result<(NonNull<T>, usize), E> {
-    let wider = raw_slice::<L, T, E>(arena, room)?;
-    // SAFETY: the old block holds `len` values, the new one has room for more, and fresh memory overlaps nothing.
-    unsafe { ptr::copy_nonoverlapping(at.as_ptr(), wider.as_ptr(), len) };
-    Ok((wider, room))
 }
 
 pub(super) fn alloc_with_drop<L: Local, T: Send + 'static, E: Refusal>(arena: &L, value: T) -> Result<&mut T, E> {
@@ -212,94 +201,4 @@ pub(super) fn alloc_with_drop<L: Local, T: Send + 'static, E: Refusal>(arena: &L
 pub(super) fn defer<L: Local, E: Refusal>(arena: &L, call: impl FnOnce() + Send + 'static) -> Result<(), E> {
     // Placed first and armed then: a call that finds no place is dropped without being called.
     alloc_with_drop::<L, _, E>(arena, Deferred::idle()).map(|deferred| deferred.arm(call))
-}
-
-/// Text up to this long is formatted on the stack first and copied once.
-const STACK_BYTES: usize = 256;
-
-/// Formats into the stack, and from there into growing blocks of the arena.
-struct Text<'a, L: Local, E> {
-    arena: &'a L,
-    stack: [MaybeUninit<u8>; STACK_BYTES],
-    /// Where the text lies once it is longer than that: the block and its room.
-    spilled: Option<(NonNull<u8>, usize)>,
-    len: usize,
-    refused: Option<E>,
-}
-
-impl<L: Local, E: Refusal> Text<'_, L, E> {
-    fn start(&mut self) -> (*mut u8, usize) {
-        match self.spilled {
-            Some((at, room)) => (at.as_ptr(), room),
-            None => (self.stack.as_mut_ptr().cast(), STACK_BYTES),
-        }
-    }
-
-    #[cold]
-    fn spill(&mut self, more: usize) -> Result<(), E> {
-        let (from, room) = self.start();
-        let wider = self.len.saturating_add(more).max(room.saturating_mul(2));
-        let exact = self.len.saturating_add(more);
-        let (at, wider) = match raw_slice::<L, u8, BudgetExceeded>(self.arena, wider) {
-            Ok(at) => (at, wider),
-            Err(_) => (raw_slice::<L, u8, E>(self.arena, exact)?, exact),
-        };
-        // SAFETY: `len` bytes are written at `from`; the new block has room for them and overlaps nothing.
-        unsafe { ptr::copy_nonoverlapping(from, at.as_ptr(), self.len) };
-        self.spilled = Some((at, wider));
-        Ok(())
-    }
-}
-
-impl<L: Local, E: Refusal> fmt::Write for Text<'_, L, E> {
-    #[inline]
-    fn write_str(&mut self, part: &str) -> fmt::Result {
-        if part.len() > self.start().1 - self.len
-            && let Err(refused) = self.spill(part.len())
-        {
-            self.refused = Some(refused);
-            return Err(fmt::Error);
-        }
-        let (start, _) = self.start();
-        // SAFETY: `len` is within the room, checked above.
-        let end = unsafe { start.add(self.len) };
-        // SAFETY: there is room for `part` behind `len`; our own block overlaps no `str` that a caller can have.
-        unsafe { copy_short(part.as_ptr(), end, part.len()) };
-        self.len += part.len();
-        Ok(())
-    }
-}
-
-impl<L: Local, E> Drop for Text<'_, L, E> {
-    fn drop(&mut self) {
-        if self.arena.local_found(INSIDE).is_some_and(super::Arena::wipes) {
-            for byte in &mut self.stack {
-                // SAFETY: a byte of our own. Volatile, so that the text does not outlive the request on the stack.
-                unsafe { ptr::from_mut(byte).write_volatile(MaybeUninit::new(0)) };
-            }
-        }
-    }
-}
-
-pub(super) fn format<'a, L: Local, E: Refusal>(arena: &'a L, text: fmt::Arguments<'_>) -> Result<&'a mut str, E> {
-    if let Some(literal) = text.as_str() {
-        return alloc_str(arena, literal);
-    }
-    let mut to: Text<'a, L, E> =
-        Text { arena, stack: [MaybeUninit::uninit(); STACK_BYTES], spilled: None, len: 0, refused: None };
-    let written = to.write_fmt(text);
-    if let Some(refused) = to.refused.take() {
-        return Err(refused);
-    }
-    assert!(written.is_ok(), "a Display implementation returned an error");
-    let bytes = if let Some((at, _)) = to.spilled {
-        // SAFETY: `len` bytes are written there; lifetime as in `alloc`.
-        unsafe { slice::from_raw_parts_mut(at.as_ptr(), to.len) }
-    } else {
-        // SAFETY: the first `len` bytes of the stack are written.
-        let text = unsafe { slice::from_raw_parts(to.stack.as_ptr().cast::<u8>(), to.len) };
-        alloc_slice_copy::<L, u8, E>(arena, text)?
-    };
-    // SAFETY: only whole `str`s were appended.
-    Ok(unsafe { std::str::from_utf8_unchecked_mut(bytes) })
 }

@@ -294,12 +294,18 @@ impl<T, A: Memory> List<T, A> {
         T: Clone,
     {
         self.reserve::<E>(from.len())?;
-        for value in from {
-            // Between two clones the length is true: a panic loses nothing.
+        let len = self.len;
+        for (index, value) in from.iter().enumerate() {
+            // If a clone panics, those made before are forgotten. The length is written once, so that for plain values
+            // this loop is a copy.
             let value = value.clone();
-            // SAFETY: room for all of `from` was reserved, and cloning cannot reach this list.
-            unsafe { self.push_unchecked(value) };
+            // SAFETY: room for all of `from` was reserved behind `len`.
+            let place = unsafe { self.at.add(len + index) };
+            // SAFETY: as above.
+            unsafe { place.write(value) };
         }
+        // SAFETY: so many were written.
+        unsafe { self.set_len(len + from.len()) };
         Ok(())
     }
 
@@ -311,6 +317,23 @@ impl<T, A: Memory> List<T, A> {
             self.push::<E>(value)?;
         }
         Ok(())
+    }
+
+    /// `len` copies of `value`, and no room for more.
+    pub(crate) fn filled<E: Refusal>(value: T, len: usize, memory: A) -> Result<Self, E>
+    where
+        T: Copy,
+    {
+        let mut list = Self::with_capacity::<E>(len, memory)?;
+        for index in 0..len {
+            // SAFETY: within the block.
+            let place = unsafe { list.at.add(index) };
+            // SAFETY: as above.
+            unsafe { place.write(value) };
+        }
+        // SAFETY: so many were written.
+        unsafe { list.set_len(len) };
+        Ok(list)
     }
 
     /// Its values, taken out one by one from both ends.

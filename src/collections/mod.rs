@@ -1,3 +1,19 @@
 //! What is built in an arena: `Vec`, `String`, `Box`, `FlatMap` and `FlatSet`, and a few things for the heap.
 
+mod boxed;
+mod entry;
+mod flat_map;
+mod list;
+mod memory;
+mod string;
+mod table;
+mod vec;
+
 pub use crate::hash::{FixedState, SeededState};
+pub use boxed::Box;
+pub use entry::{Entry, OccupiedEntry, VacantEntry};
+pub use flat_map::{FlatMap, Iter, IterMut};
+pub use list::IntoIter;
+pub use memory::{Heap, Memory};
+pub use string::String;
+pub use vec::{Drain, Vec};

@@ -126,8 +126,9 @@ macro_rules! server {
 fn group(name: &'static str, inputs: &[Input]) -> Group {
     let inputs: &Rc<[Input]> = &inputs.into();
     let contenders = vec![
-        server!("blixard Arena + hashbrown", Ours, inputs, blixard_arena::ArenaPool::new(), ours::serve),
-        server!("blixard SharedArena + hashbrown", Ours, inputs, ours::Shared::default(), ours::serve_shared),
+        server!("blixard Arena", Ours, inputs, blixard_arena::ArenaPool::new(), ours::serve),
+        server!("blixard SharedArena", Ours, inputs, ours::Shared::default(), ours::serve_shared),
+        server!("blixard Arena + hashbrown", Ours, inputs, blixard_arena::ArenaPool::new(), ours::serve_ported),
         server!("heap, std HashMap", Peer, inputs, (), heap::serve_std),
         server!("heap, hashbrown", Peer, inputs, (), heap::serve_hashbrown),
         server!("bumpalo + hashbrown", Peer, inputs, ::bumpalo::Bump::with_capacity(CHUNK_BYTES), bumpalo::serve),

@@ -1,0 +1,277 @@
+//! `Box`: one value in an arena, dropped by whoever owns the box.
+//!
+//! Stands beside `Vec` for what the others refuse: values that need `Drop`, that borrow from the arena, and trait objects.
+//! Invariant: a box is the only way to its value, which it drops; the memory goes with the arena.
+//! Cost: one bump; no heap call.
+#![expect(unsafe_code, reason = "drops values in place")]
+
+use crate::arena::{AnyArena, BudgetExceeded};
+use std::borrow::{Borrow, BorrowMut};
+use std::cmp::Ordering;
+use std::fmt;
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::mem::{self, MaybeUninit};
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::ptr::{self, NonNull};
+use std::task::{Context, Poll};
+
+/// An owned value in an arena: dropped with its box, while its memory stays the arena's.
+///
+/// For values that need `Drop` and may borrow from the request, and for trait objects; what needs no `Drop` is better placed
+/// by [`Arena::alloc`](crate::Arena::alloc). Holds no reference to the arena, so it is `Send` where its value is.
+///
+/// There is no way to pin it: a box that is forgotten is never dropped, and its memory is used again with the next request,
+/// which pinning rules out. Pin futures on the stack or on the heap.
+///
+/// ```
+/// use blixard_arena::{Arena, collections::Box};
+///
+/// struct Reply<'a> {
+///     to: &'a str,
+///     permit: std::sync::Arc<()>, // given back when the reply is dropped
+/// }
+///
+/// let arena = Arena::new();
+/// let permits = std::sync::Arc::new(());
+/// let reply = Box::new_in(Reply { to: arena.alloc_str("tenant-9"), permit: permits.clone() }, &arena);
+/// assert_eq!((reply.to, std::sync::Arc::strong_count(&reply.permit)), ("tenant-9", 2));
+/// drop(reply); // not at the end of the request: now
+/// assert_eq!(std::sync::Arc::strong_count(&permits), 1);
+/// ```
+pub struct Box<'a, T: ?Sized> {
+    value: NonNull<T>,
+    /// It owns a value in what is borrowed for `'a`.
+    _in: PhantomData<(&'a (), T)>,
+}
+
+// SAFETY: a box owns its value; the memory around it is nobody else's and is freed by the arena.
+unsafe impl<T: ?Sized + Send> Send for Box<'_, T> {}
+// SAFETY: as above: `&Box` lends `&T`.
+unsafe impl<T: ?Sized + Sync> Sync for Box<'_, T> {}
+
+impl<'a, T: 'a> Box<'a, T> {
+    /// Places a value. No heap call.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] over budget.
+    #[inline]
+    pub fn new_in<A: AnyArena>(value: T, arena: &'a A) -> Self {
+        // As `MaybeUninit`, which needs no Drop: the box sees to that.
+        Self::owning_uninit(arena.alloc(MaybeUninit::new(value)))
+    }
+
+    /// [`new_in`](Self::new_in), or an error; the value is dropped then.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::Box};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// assert!(Box::try_new_in([0u8; 8192], &arena).is_err());
+    /// ```
+    #[inline]
+    pub fn try_new_in<A: AnyArena>(value: T, arena: &'a A) -> Result<Self, BudgetExceeded> {
+        let place = arena.try_alloc(MaybeUninit::uninit())?;
+        place.write(value);
+        Ok(Self::owning_uninit(place))
+    }
+
+    /// Owns a value that was written.
+    fn owning_uninit(place: &'a mut MaybeUninit<T>) -> Self {
+        Self { value: NonNull::from(place).cast(), _in: PhantomData }
+    }
+
+    /// Takes the value out.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Box};
+    /// let arena = Arena::new();
+    /// let name = Box::new_in(String::from("moved out"), &arena);
+    /// let name: String = Box::into_inner(name);
+    /// assert_eq!(name, "moved out");
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn into_inner(boxed: Self) -> T {
+        let value = boxed.value;
+        mem::forget(boxed);
+        // SAFETY: the box was its only owner and is gone without dropping it.
+        unsafe { value.read() }
+    }
+
+    /// The same box as one of a trait object or a slice: `as_unsized` is the coercion, written `|value| value`.
+    ///
+    /// # Panics
+    ///
+    /// If `as_unsized` returns anything but the value that it was given, as a whole.
+    ///
+    /// ```
+    /// use blixard_arena::{Arena, collections::Box};
+    ///
+    /// trait Check { fn passes(&self, cores: u32) -> bool; }
+    /// struct Below(u32);
+    /// impl Check for Below { fn passes(&self, cores: u32) -> bool { cores < self.0 } }
+    ///
+    /// let arena = Arena::new();
+    /// let check: Box<'_, dyn Check> = Box::unsize(Box::new_in(Below(8), &arena), |check| check);
+    /// assert!(check.passes(4) && !check.passes(8));
+    /// ```
+    #[inline]
+    pub fn unsize<U: ?Sized>(boxed: Self, as_unsized: fn(&mut T) -> &mut U) -> Box<'a, U> {
+        let mut value = boxed.value;
+        // SAFETY: alive, and the box is ours. If the call panics the box drops it.
+        let wide = NonNull::from(as_unsized(unsafe { value.as_mut() }));
+        // The same place and size means the same value: a part of it would be smaller or empty, and a value without
+        // bytes that is not this one can only be one that was given away for good.
+        // SAFETY: just returned as a reference.
+        let size = mem::size_of_val(unsafe { wide.as_ref() });
+        let same = ptr::addr_eq(wide.as_ptr(), value.as_ptr()) && size == size_of::<T>();
+        assert!(same, "`unsize` wants the value itself back, under another type");
+        mem::forget(boxed);
+        Box { value: wide, _in: PhantomData }
+    }
+}
+
+impl<'a, T: ?Sized + 'a> Box<'a, T> {
+    /// Owns a value that needs no Drop.
+    pub(super) fn owning(value: &'a mut T) -> Self {
+        Self { value: NonNull::from(value), _in: PhantomData }
+    }
+
+    /// Lends the value for the rest of the request. It is not dropped.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Box};
+    /// let arena = Arena::new();
+    /// let limit: &mut u32 = Box::leak(Box::new_in(7, &arena));
+    /// *limit += 1;
+    /// assert_eq!(*limit, 8);
+    /// ```
+    #[inline]
+    pub fn leak(boxed: Self) -> &'a mut T {
+        let mut value = boxed.value;
+        mem::forget(boxed);
+        // SAFETY: the box was the only way to it, and the arena is borrowed for `'a`.
+        unsafe { value.as_mut() }
+    }
+}
+
+impl<T: ?Sized> Deref for Box<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: alive as long as the box.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for Box<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: alive as long as the box, which is the only way to it.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T: ?Sized> Drop for Box<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: alive, and dropped once: those who take the value out forget the box.
+        unsafe { self.value.drop_in_place() };
+    }
+}
+
+impl<T: ?Sized> AsRef<T> for Box<'_, T> {
+    fn as_ref(&self) -> &T {
+        self
+    }
+}
+
+impl<T: ?Sized> AsMut<T> for Box<'_, T> {
+    fn as_mut(&mut self) -> &mut T {
+        self
+    }
+}
+
+impl<T: ?Sized> Borrow<T> for Box<'_, T> {
+    fn borrow(&self) -> &T {
+        self
+    }
+}
+
+impl<T: ?Sized> BorrowMut<T> for Box<'_, T> {
+    fn borrow_mut(&mut self) -> &mut T {
+        self
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Box<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for Box<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + PartialEq> PartialEq for Box<'_, T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: ?Sized + Eq> Eq for Box<'_, T> {}
+
+impl<T: ?Sized + PartialOrd> PartialOrd for Box<'_, T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (**self).partial_cmp(&**other)
+    }
+}
+
+impl<T: ?Sized + Ord> Ord for Box<'_, T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl<T: ?Sized + Hash> Hash for Box<'_, T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl<I: ?Sized + Iterator> Iterator for Box<'_, I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        (**self).next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (**self).size_hint()
+    }
+}
+
+impl<F: ?Sized + Future + Unpin> Future for Box<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        Pin::new(&mut **self).poll(context)
+    }
+}
+
+impl<E: ?Sized + std::error::Error> std::error::Error for Box<'_, E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        (**self).source()
+    }
+}
