@@ -81,6 +81,27 @@ unsafe fn move_block<E: Refusal>(local: &Arena, block: NonNull<u8>, len: usize, 
     Ok(to)
 }
 
+/// [`grow_values`], if the calling thread's present chunk has room.
+///
+/// # Safety
+///
+/// As for [`grow_values`].
+#[inline(always)]
+pub(crate) unsafe fn grow_values_at_once<L: Local, T>(
+    arena: &L,
+    at: NonNull<T>,
+    cap: usize,
+    wider: usize,
+) -> Option<NonNull<T>> {
+    let region = arena.local_found(INSIDE)?.region();
+    let new = Layout::array::<T>(wider).ok()?;
+    if cap == 0 {
+        return region.bump(new).map(NonNull::cast);
+    }
+    // SAFETY: the caller's promise; `new` is not smaller.
+    unsafe { region.extend(at.cast(), values_layout::<T>(cap), new) }.map(NonNull::cast)
+}
+
 /// Moves or grows a block of `cap` values so that it has room for `wider`; the first block of a collection has 0.
 ///
 /// # Safety

@@ -8,9 +8,8 @@
 
 use super::blocks;
 use super::ledger::{BudgetExceeded, Refusal};
-use super::local::{INSIDE, Local};
+use super::local::Local;
 use super::values::{self, copy_short};
-use std::alloc::Layout;
 use std::fmt::{self, Write as _};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -81,9 +80,8 @@ pub(super) fn format<'a, L: Local, E: Refusal>(arena: &'a L, text: fmt::Argument
         return values::alloc_str(arena, literal);
     }
     let mut to: Text<'a, L, E> = Text { arena, at: NonNull::dangling(), cap: 0, len: 0, refused: None };
-    if let Some(local) = arena.local_found(INSIDE)
-        && let Some(at) = local.region().bump(Layout::new::<[u8; FIRST_BYTES]>())
-    {
+    // SAFETY: there is no block yet.
+    if let Some(at) = unsafe { blocks::grow_values_at_once(arena, to.at, 0, FIRST_BYTES) } {
         (to.at, to.cap) = (at, FIRST_BYTES);
     }
     let written = to.write_fmt(text);

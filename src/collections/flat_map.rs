@@ -16,6 +16,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::iter::FusedIterator;
+use std::mem;
 use std::ops::Index;
 use std::slice;
 
@@ -285,13 +286,21 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
 
     #[inline(always)]
     fn put<E: Refusal>(&mut self, key: K, value: V) -> Result<Option<V>, E> {
+        // Small maps, and most are, in line and without what an index needs.
+        if self.table.is_small() {
+            return match self.table.as_mut_slice().iter_mut().find(|(other, _)| *other == key) {
+                Some((_, old)) => Ok(Some(mem::replace(old, value))),
+                None => self.table.push_scanned((key, value)).map(|()| None),
+            };
+        }
+        self.put_indexed(key, value)
+    }
+
+    #[inline(never)]
+    fn put_indexed<E: Refusal>(&mut self, key: K, value: V) -> Result<Option<V>, E> {
         match self.position(&key) {
-            Ok(position) => Ok(Some(std::mem::replace(&mut self.table.as_mut_slice()[position].1, value))),
-            Err(absent) => {
-                let Self { table, hash } = self;
-                table.push::<E>((key, value), absent, |(key, _)| hash.hash_one(key))?;
-                Ok(None)
-            }
+            Ok(position) => Ok(Some(mem::replace(&mut self.table.as_mut_slice()[position].1, value))),
+            Err(absent) => self.push(key, value, absent).map(|_| None),
         }
     }
 

@@ -43,6 +43,15 @@ impl<T, A: Memory> NoDrop<T, A> {
 }
 
 impl<T, A: Memory> List<T, A> {
+    /// What the first block has room for, unless more is asked for.
+    const FIRST: usize = if size_of::<T>() == 0 {
+        64
+    } else if size_of::<T>() > FIRST_BYTES {
+        1
+    } else {
+        FIRST_BYTES / size_of::<T>()
+    };
+
     #[inline(always)]
     pub(crate) const fn new(memory: A) -> Self {
         const { NoDrop::<T, A>::CHECK }
@@ -110,13 +119,31 @@ impl<T, A: Memory> List<T, A> {
         Ok(())
     }
 
+    /// Room for `cap` values, which is more than there is, if that takes no new chunk.
+    #[inline(always)]
+    fn grow_at_once(&mut self, cap: usize) -> bool {
+        // SAFETY: the present block, and more than it has.
+        match unsafe { self.memory.grow_at_once(self.at, self.cap, cap) } {
+            Some(at) => {
+                (self.at, self.cap) = (at, cap);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Room for `more` values beyond `len`, with headroom for others to come.
     #[cold]
     #[inline(never)]
     fn grow_for<E: Refusal>(&mut self, more: usize) -> Result<(), E> {
         let needed = self.len.saturating_add(more);
-        let first = if size_of::<T>() == 0 { 64 } else { (FIRST_BYTES / size_of::<T>()).max(1) };
-        let wanted = needed.max(self.cap.saturating_mul(2)).max(first);
+        let wanted = needed.max(self.cap.saturating_mul(2)).max(Self::FIRST);
+        if self.grow_at_once(wanted) { Ok(()) } else { self.grow_slowly(needed, wanted) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_slowly<E: Refusal>(&mut self, needed: usize, wanted: usize) -> Result<(), E> {
         // Over budget the headroom is what can be done without.
         if wanted > needed && self.grow_to::<BudgetExceeded>(wanted).is_ok() {
             return Ok(());
@@ -147,7 +174,10 @@ impl<T, A: Memory> List<T, A> {
     #[inline(always)]
     pub(crate) fn push<E: Refusal>(&mut self, value: T) -> Result<(), E> {
         if self.len == self.cap {
-            self.grow_for::<E>(1)?;
+            // The first block comes without a call, since most lists of a request have no other.
+            if self.cap > 0 || !self.grow_at_once(Self::FIRST) {
+                self.grow_for::<E>(1)?;
+            }
         }
         // SAFETY: `len < cap`.
         unsafe { self.push_unchecked(value) };

@@ -47,6 +47,13 @@ pub(super) mod inside {
         /// Whether elements are dropped with the collection.
         const DROPS: bool;
 
+        /// [`grow`](Self::grow), if that takes no more than a few instructions.
+        ///
+        /// # Safety
+        ///
+        /// As for `grow`.
+        unsafe fn grow_at_once<T>(&mut self, at: NonNull<T>, cap: usize, wider: usize) -> Option<NonNull<T>>;
+
         /// A block for `wider` values in place of one for `cap`. On error nothing has changed.
         ///
         /// # Safety
@@ -77,6 +84,12 @@ pub(super) mod inside {
 // SAFETY: the arena's blocks keep what they hold when they grow.
 unsafe impl<A: AnyArena> inside::Block for &A {
     const DROPS: bool = false;
+
+    #[inline(always)]
+    unsafe fn grow_at_once<T>(&mut self, at: NonNull<T>, cap: usize, wider: usize) -> Option<NonNull<T>> {
+        // SAFETY: the caller's promise.
+        unsafe { blocks::grow_values_at_once(*self, at, cap, wider) }
+    }
 
     #[inline(always)]
     unsafe fn grow<T, E: Refusal>(&mut self, at: NonNull<T>, cap: usize, wider: usize) -> Result<NonNull<T>, E> {
@@ -182,6 +195,11 @@ unsafe fn free<T>(block: NonNull<Header>) {
 // SAFETY: a new block is written before it is returned; `realloc` keeps what the block holds.
 unsafe impl inside::Block for Heap {
     const DROPS: bool = true;
+
+    #[inline(always)]
+    unsafe fn grow_at_once<T>(&mut self, _: NonNull<T>, _: usize, _: usize) -> Option<NonNull<T>> {
+        None
+    }
 
     unsafe fn grow<T, E: Refusal>(&mut self, _: NonNull<T>, _: usize, wider: usize) -> Result<NonNull<T>, E> {
         // There is no budget on the heap: what is told is what was asked for.

@@ -112,12 +112,25 @@ impl<P, A: Memory> Table<P, A> {
         }
     }
 
+    /// Whether it is scanned and will be with one entry more: then [`push_scanned`](Self::push_scanned) is enough.
+    #[inline(always)]
+    pub(super) fn is_small(&self) -> bool {
+        self.slots.len() == 0 && self.entries.len() < SCANNED_MAX
+    }
+
+    /// Appends an entry that is not there to a table that [is small](Self::is_small).
+    #[inline(always)]
+    pub(super) fn push_scanned<E: Refusal>(&mut self, entry: P) -> Result<(), E> {
+        debug_assert!(self.is_small(), "{} entries want an index", self.entries.len());
+        self.entries.push(entry)
+    }
+
     /// Appends an entry that is not there; answers its position. On a refusal, or when `hash` panics, nothing has changed.
     #[inline(always)]
     pub(super) fn push<E: Refusal>(&mut self, entry: P, absent: Absent, hash: impl Fn(&P) -> u64) -> Result<usize, E> {
         let position = self.entries.len();
-        if self.slots.len() == 0 && position < SCANNED_MAX {
-            self.entries.push(entry)?;
+        if self.is_small() {
+            self.push_scanned(entry)?;
             return Ok(position);
         }
         let half = absent.unwrap_or_else(|| half(hash(&entry)));
