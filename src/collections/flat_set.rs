@@ -1,0 +1,432 @@
+//! `FlatSet`: values in one slice in the order of insertion, scanned while few, indexed by hash once many.
+//!
+//! Stands on `table`, beside `FlatMap`, whose words on order, hashing and memory hold here too. Cost: the same.
+#![forbid(unsafe_code)]
+
+use super::list;
+use super::memory::{Heap, Memory};
+use super::table::{Absent, Table};
+use super::vec::{Vec, sure};
+use crate::arena::ledger::Refusal;
+use crate::arena::{AnyArena, BudgetExceeded};
+use crate::hash::SeededState;
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::slice;
+
+/// A hash set for the sizes that requests have: [`FlatMap`](super::FlatMap) without values.
+///
+/// ```
+/// use blixard_arena::ArenaPool;
+/// use blixard_arena::collections::FlatSet;
+///
+/// let pool = ArenaPool::new();
+/// let arena = pool.acquire();
+/// let mut seen = FlatSet::new_in(&*arena);
+/// let commands = ["start vm-1", "start vm-2", "start vm-1"];
+/// let fresh = commands.iter().filter(|command| seen.insert(**command)).count();
+/// assert_eq!(fresh, 2);
+/// let frozen: &[&str] = seen.freeze(); // in the order in which they came
+/// assert_eq!(frozen, ["start vm-1", "start vm-2"]);
+/// ```
+pub struct FlatSet<T, A = Heap, S = SeededState> {
+    table: Table<T, A>,
+    hash: S,
+}
+
+/// On the heap, with the seeded hash.
+impl<T> FlatSet<T> {
+    /// An empty set on the heap; takes no memory before the first value.
+    ///
+    /// ```
+    /// use blixard_arena::collections::FlatSet;
+    /// let mut tenants = FlatSet::new();
+    /// assert!(tenants.insert("acme".to_owned()));
+    /// assert!(tenants.contains("acme"));
+    /// ```
+    #[inline(always)]
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_hasher(SeededState)
+    }
+}
+
+/// On the heap.
+impl<T, S> FlatSet<T, Heap, S> {
+    /// An empty set on the heap that hashes with `hash`.
+    #[inline(always)]
+    #[must_use]
+    pub fn with_hasher(hash: S) -> Self {
+        Self { table: Table::new(Heap::new()), hash }
+    }
+}
+
+/// In an arena, with the seeded hash.
+impl<'a, T, A: AnyArena> FlatSet<T, &'a A> {
+    /// An empty set in an arena; takes no memory before the first value.
+    #[inline(always)]
+    #[must_use]
+    pub fn new_in(arena: &'a A) -> Self {
+        Self::with_hasher_in(SeededState, arena)
+    }
+
+    /// All values that an iterator yields, once each. The iterator may itself build values in this arena.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatSet};
+    /// let arena = Arena::new();
+    /// let zones = FlatSet::from_iter_in(["b", "c", "b"], &arena);
+    /// assert_eq!(zones.as_slice(), ["b", "c"]);
+    /// ```
+    #[must_use]
+    pub fn from_iter_in(values: impl IntoIterator<Item = T>, arena: &'a A) -> Self
+    where
+        T: Eq + Hash,
+    {
+        let mut set = Self::new_in(arena);
+        set.extend(values);
+        set
+    }
+
+    /// [`from_iter_in`](Self::from_iter_in), or an error; what was yielded by then is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    pub fn try_from_iter_in(values: impl IntoIterator<Item = T>, arena: &'a A) -> Result<Self, BudgetExceeded>
+    where
+        T: Eq + Hash,
+    {
+        let mut set = Self::new_in(arena);
+        for value in values {
+            set.try_insert(value)?;
+        }
+        Ok(set)
+    }
+}
+
+/// In an arena.
+impl<'a, T, A: AnyArena, S> FlatSet<T, &'a A, S> {
+    /// An empty set in an arena that hashes with `hash`.
+    #[inline(always)]
+    #[must_use]
+    pub fn with_hasher_in(hash: S, arena: &'a A) -> Self {
+        Self { table: Table::new(arena), hash }
+    }
+
+    /// The values as a slice that lives as long as the arena's borrow. No copy; see
+    /// [`FlatMap::freeze`](super::FlatMap::freeze).
+    #[inline(always)]
+    #[must_use]
+    pub fn freeze(self) -> &'a mut [T] {
+        Vec::from_list(self.table.into_entries()).into_slice()
+    }
+
+    /// The arena it lies in.
+    #[inline(always)]
+    #[must_use]
+    pub fn arena(&self) -> &'a A {
+        self.table.entries().memory()
+    }
+}
+
+/// Looking at it.
+impl<T, A: Memory, S> FlatSet<T, A, S> {
+    /// The number of values.
+    #[inline(always)]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.entries().len()
+    }
+
+    /// Whether there is none.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Values there is room for without growing the slice.
+    #[inline(always)]
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.table.entries().capacity()
+    }
+
+    /// The values, in their order.
+    #[inline(always)]
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
+        self.table.as_slice()
+    }
+
+    /// Goes through the values, in their order.
+    #[inline(always)]
+    pub fn iter(&self) -> slice::Iter<'_, T> {
+        self.as_slice().iter()
+    }
+
+    /// Removes all values and keeps the room.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.table.clear();
+    }
+
+    /// What it hashes with.
+    #[inline(always)]
+    #[must_use]
+    pub fn hasher(&self) -> &S {
+        &self.hash
+    }
+}
+
+/// Finding and changing.
+impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
+    #[inline(always)]
+    fn position<Q: Eq + Hash + ?Sized>(&self, value: &Q) -> Result<usize, Absent>
+    where
+        T: Borrow<Q>,
+    {
+        self.table.find(|| self.hash.hash_one(value), |other| other.borrow() == value)
+    }
+
+    #[inline(always)]
+    fn put<E: Refusal>(&mut self, value: T) -> Result<bool, E> {
+        match self.position(&value) {
+            Ok(_) => Ok(false),
+            Err(absent) => {
+                let Self { table, hash } = self;
+                table.push::<E>(value, absent, |value| hash.hash_one(value)).map(|_| true)
+            }
+        }
+    }
+
+    /// Adds a value; answers whether it was new. One that is there stays as it is.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] over budget.
+    #[inline(always)]
+    pub fn insert(&mut self, value: T) -> bool {
+        sure(self.put(value))
+    }
+
+    /// [`insert`](Self::insert), or an error; the set is as it was then.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    #[inline(always)]
+    pub fn try_insert(&mut self, value: T) -> Result<bool, BudgetExceeded> {
+        self.put(value)
+    }
+
+    /// A value as it is in the set.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatSet};
+    /// let arena = Arena::new();
+    /// let mut names = FlatSet::new_in(&arena);
+    /// for name in ["acme", "acme"] {
+    ///     if names.get(name).is_none() {
+    ///         names.insert(&*arena.alloc_str(name)); // copied once
+    ///     }
+    /// }
+    /// assert_eq!(names.len(), 1);
+    /// ```
+    #[inline(always)]
+    #[must_use]
+    pub fn get<Q: Eq + Hash + ?Sized>(&self, value: &Q) -> Option<&T>
+    where
+        T: Borrow<Q>,
+    {
+        self.as_slice().get(self.position(value).ok()?)
+    }
+
+    /// Whether a value is there.
+    #[inline(always)]
+    #[must_use]
+    pub fn contains<Q: Eq + Hash + ?Sized>(&self, value: &Q) -> bool
+    where
+        T: Borrow<Q>,
+    {
+        self.position(value).is_ok()
+    }
+
+    /// Removes a value; answers whether it was there. The last one takes its place.
+    #[inline]
+    pub fn remove<Q: Eq + Hash + ?Sized>(&mut self, value: &Q) -> bool
+    where
+        T: Borrow<Q>,
+    {
+        self.take(value).is_some()
+    }
+
+    /// Takes a value out. The last one takes its place.
+    #[inline]
+    pub fn take<Q: Eq + Hash + ?Sized>(&mut self, value: &Q) -> Option<T>
+    where
+        T: Borrow<Q>,
+    {
+        let position = self.position(value).ok()?;
+        let Self { table, hash } = self;
+        Some(table.swap_remove(position, |value| hash.hash_one(value)))
+    }
+
+    /// Keeps the values for which `keep` says so, in their order.
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        let Self { table, hash } = self;
+        table.retain(|value| keep(value), |value| hash.hash_one(value));
+    }
+
+    /// Makes room for `more` further values.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] over budget.
+    pub fn reserve(&mut self, more: usize) {
+        let Self { table, hash } = self;
+        sure(table.reserve(more, |value| hash.hash_one(value)));
+    }
+
+    /// [`reserve`](Self::reserve), or an error.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    pub fn try_reserve(&mut self, more: usize) -> Result<(), BudgetExceeded> {
+        let Self { table, hash } = self;
+        table.reserve(more, |value| hash.hash_one(value))
+    }
+
+    /// The values that `other` has too, in the order of this set.
+    ///
+    /// ```
+    /// use blixard_arena::collections::FlatSet;
+    /// let (wanted, there) = (FlatSet::from(["gpu", "ssd"]), FlatSet::from(["ssd", "ipv6"]));
+    /// assert!(wanted.intersection(&there).eq(&["ssd"]));
+    /// assert!(wanted.difference(&there).eq(&["gpu"])); // what is missing
+    /// ```
+    pub fn intersection<'s, B: Memory, U: BuildHasher>(
+        &'s self,
+        other: &'s FlatSet<T, B, U>,
+    ) -> impl Iterator<Item = &'s T> + Clone {
+        self.iter().filter(|value| other.contains(*value))
+    }
+
+    /// The values that `other` does not have, in the order of this set.
+    pub fn difference<'s, B: Memory, U: BuildHasher>(
+        &'s self,
+        other: &'s FlatSet<T, B, U>,
+    ) -> impl Iterator<Item = &'s T> + Clone {
+        self.iter().filter(|value| !other.contains(*value))
+    }
+
+    /// The values of this set, and then those that only `other` has.
+    pub fn union<'s, B: Memory, U: BuildHasher>(
+        &'s self,
+        other: &'s FlatSet<T, B, U>,
+    ) -> impl Iterator<Item = &'s T> + Clone {
+        self.iter().chain(other.difference(self))
+    }
+
+    /// Whether `other` has all values of this set.
+    #[must_use]
+    pub fn is_subset<B: Memory, U: BuildHasher>(&self, other: &FlatSet<T, B, U>) -> bool {
+        self.iter().all(|value| other.contains(value))
+    }
+
+    /// Whether `other` has no value of this set.
+    #[must_use]
+    pub fn is_disjoint<B: Memory, U: BuildHasher>(&self, other: &FlatSet<T, B, U>) -> bool {
+        !self.iter().any(|value| other.contains(value))
+    }
+}
+
+impl<T, S: Default> Default for FlatSet<T, Heap, S> {
+    fn default() -> Self {
+        Self::with_hasher(S::default())
+    }
+}
+
+impl<T: Eq + Hash, S: BuildHasher + Default> FromIterator<T> for FlatSet<T, Heap, S> {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        let mut set = Self::default();
+        set.extend(values);
+        set
+    }
+}
+
+impl<T: Eq + Hash, const N: usize> From<[T; N]> for FlatSet<T> {
+    fn from(values: [T; N]) -> Self {
+        values.into_iter().collect()
+    }
+}
+
+/// Panics with [`BudgetExceeded`] over budget; what was yielded by then is in the set.
+impl<T: Eq + Hash, A: Memory, S: BuildHasher> Extend<T> for FlatSet<T, A, S> {
+    #[inline]
+    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
+        let values = values.into_iter();
+        let announced = values.size_hint().0;
+        self.reserve(if self.is_empty() { announced } else { announced.div_ceil(2) });
+        for value in values {
+            self.insert(value);
+        }
+    }
+}
+
+impl<'v, T: Eq + Hash + Copy + 'v, A: Memory, S: BuildHasher> Extend<&'v T> for FlatSet<T, A, S> {
+    fn extend<I: IntoIterator<Item = &'v T>>(&mut self, values: I) {
+        self.extend(values.into_iter().copied());
+    }
+}
+
+/// In the same arena.
+impl<T: Clone, A: Memory, S: Clone> Clone for FlatSet<T, A, S> {
+    fn clone(&self) -> Self {
+        Self { table: sure(self.table.clone_with(T::clone)), hash: self.hash.clone() }
+    }
+}
+
+impl<T: fmt::Debug, A: Memory, S> fmt::Debug for FlatSet<T, A, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self).finish()
+    }
+}
+
+/// The same values, in whatever order.
+impl<T: Eq + Hash, A: Memory, B: Memory, S: BuildHasher, U: BuildHasher> PartialEq<FlatSet<T, B, U>>
+    for FlatSet<T, A, S>
+{
+    fn eq(&self, other: &FlatSet<T, B, U>) -> bool {
+        self.len() == other.len() && self.is_subset(other)
+    }
+}
+
+impl<T: Eq + Hash, A: Memory, S: BuildHasher> Eq for FlatSet<T, A, S> {}
+
+impl<T, A: Memory, S> IntoIterator for FlatSet<T, A, S> {
+    type Item = T;
+    type IntoIter = list::IntoIter<T, A>;
+
+    #[inline(always)]
+    fn into_iter(self) -> Self::IntoIter {
+        self.table.into_entries().into_values()
+    }
+}
+
+impl<'s, T, A: Memory, S> IntoIterator for &'s FlatSet<T, A, S> {
+    type Item = &'s T;
+    type IntoIter = slice::Iter<'s, T>;
+
+    #[inline(always)]
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
