@@ -5,6 +5,7 @@
 //! same arena; only whole `str`s are written.
 //! Cost: a bump, and a growth for text longer than the first block; no heap call while the chunk has room.
 #![expect(unsafe_code, reason = "writes into fresh memory")]
+#![expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
 
 use super::blocks;
 use super::ledger::{BudgetExceeded, Refusal};

@@ -12,7 +12,7 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
-use std::mem::{self, MaybeUninit};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
@@ -99,10 +99,9 @@ impl<'a, T: 'a> Box<'a, T> {
     #[inline]
     #[must_use]
     pub fn into_inner(boxed: Self) -> T {
-        let value = boxed.value;
-        mem::forget(boxed);
+        let boxed = ManuallyDrop::new(boxed);
         // SAFETY: the box was its only owner and is gone without dropping it.
-        unsafe { value.read() }
+        unsafe { boxed.value.read() }
     }
 
     /// The same box as one of a trait object or a slice: `as_unsized` is the coercion, written `|value| value`.
@@ -133,7 +132,7 @@ impl<'a, T: 'a> Box<'a, T> {
         let size = mem::size_of_val(unsafe { wide.as_ref() });
         let same = ptr::addr_eq(wide.as_ptr(), value.as_ptr()) && size == size_of::<T>();
         assert!(same, "`unsize` wants the value itself back, under another type");
-        mem::forget(boxed);
+        let _kept = ManuallyDrop::new(boxed);
         Box { value: wide, _in: PhantomData }
     }
 }
@@ -154,9 +153,9 @@ impl<'a, T: ?Sized + 'a> Box<'a, T> {
     /// assert_eq!(*limit, 8);
     /// ```
     #[inline]
+    #[must_use = "the value is not dropped any more"]
     pub fn leak(boxed: Self) -> &'a mut T {
-        let mut value = boxed.value;
-        mem::forget(boxed);
+        let mut value = ManuallyDrop::new(boxed).value;
         // SAFETY: the box was the only way to it, and the arena is borrowed for `'a`.
         unsafe { value.as_mut() }
     }
@@ -183,7 +182,7 @@ impl<T: ?Sized> DerefMut for Box<'_, T> {
 impl<T: ?Sized> Drop for Box<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: alive, and dropped once: those who take the value out forget the box.
+        // SAFETY: alive, and dropped once: those who take the value out keep this from running.
         unsafe { self.value.drop_in_place() };
     }
 }

@@ -338,7 +338,7 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
     where
         K: Borrow<Q>,
     {
-        Some(&self.get_key_value(key)?.1)
+        self.get_key_value(key).map(|(_, value)| value)
     }
 
     /// A key as it is in the map, and its value.

@@ -218,7 +218,7 @@ unsafe impl inside::Block for Heap {
             }
         };
         // On failure the old block is as it was.
-        let block = NonNull::new(block.cast::<Header>()).ok_or_else(|| refused(layout.size()))?;
+        let block = NonNull::new(block).ok_or_else(|| refused(layout.size()))?.cast::<Header>();
         // SAFETY: fresh, or moved; large enough and aligned for a header.
         unsafe { block.write(Header { layout, len, free: free::<T> }) };
         self.block = Some(block);
