@@ -452,15 +452,15 @@ impl<A: AnyArena> String<&A> {
         struct Kept<'s, 'a, A: AnyArena> {
             string: &'s mut String<&'a A>,
             seen: usize,
-            kept: usize,
+            len: usize,
         }
         impl<A: AnyArena> Drop for Kept<'_, '_, A> {
             fn drop(&mut self) {
                 // Whole `char`s, moved one by one.
-                self.string.0.truncate(self.kept);
+                self.string.0.truncate(self.len);
             }
         }
-        let mut at = Kept { seen: 0, kept: 0, string: self };
+        let mut at = Kept { seen: 0, len: 0, string: self };
         loop {
             // What lies between `kept` and `seen` may be parts of `char`s until the end, so only the rest is taken as text.
             // SAFETY: from `seen` on there are whole `char`s.
@@ -468,9 +468,9 @@ impl<A: AnyArena> String<&A> {
             let Some(c) = rest.chars().next() else { return };
             let bytes = c.len_utf8();
             if keep(c) {
-                let (seen, kept) = (at.seen, at.kept);
-                at.string.0.as_mut_slice().copy_within(seen..seen + bytes, kept);
-                at.kept += bytes;
+                let (seen, len) = (at.seen, at.len);
+                at.string.0.as_mut_slice().copy_within(seen..seen + bytes, len);
+                at.len += bytes;
             }
             at.seen += bytes;
         }

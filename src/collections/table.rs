@@ -45,7 +45,6 @@ fn slot(half: u32, position: usize) -> u64 {
 }
 
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "takes the slot's upper half")]
 fn half_of(slot: u64) -> u32 {
     (slot >> 32) as u32
 }

@@ -417,7 +417,7 @@ impl<T, A: AnyArena> Vec<T, &A> {
     pub fn dedup_by(&mut self, mut same: impl FnMut(&mut T, &mut T) -> bool) {
         let len = self.len();
         let mut kept = 1.min(len);
-        for index in kept..len {
+        for index in 1..len {
             let (before, rest) = self.split_at_mut(index);
             if !same(&mut rest[0], &mut before[kept - 1]) {
                 self.swap(kept, index);
