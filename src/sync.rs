@@ -1,14 +1,24 @@
 //! The one seam between std and loom: every atomic, cell, lock and thread-local that threads share comes from here.
 //!
-//! Stands under `arena` and `recycle`; nothing here is public. With `--cfg blixard_loom` the same code runs on loom's
+//! Stands under `arena`, `recycle` and `intern`; nothing here is public. With `--cfg blixard_loom` the same code runs on loom's
 //! types, so the models in each module's `loom_models.rs` check what ships. Identifiers of threads, arenas and pools are handed out
 //! here too: 64-bit, from 1, never used twice, so a stale cache entry can never match.
 #![forbid(unsafe_code)]
 
 #[cfg(not(blixard_loom))]
 mod imp {
-    pub(crate) use std::sync::Mutex;
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+    use std::sync::atomic::{Ordering, compiler_fence};
+    pub(crate) use std::sync::{Arc, Mutex};
+
+    /// A `SeqCst` fence that follows a `SeqCst` read-modify-write of the same thread.
+    ///
+    /// On x86-64 the locked instruction before it is a full fence already, so only the compiler must be held back; a second
+    /// one would double what a pin costs.
+    #[inline(always)]
+    pub(crate) fn fence_after_update() {
+        if cfg!(target_arch = "x86_64") { compiler_fence(Ordering::SeqCst) } else { fence(Ordering::SeqCst) }
+    }
 
     /// Declares a thread-local whose first value is a constant; without a destructor it is a plain load.
     macro_rules! thread_cell {
@@ -26,16 +36,24 @@ mod imp {
         #[inline(always)]
         #[expect(clippy::unused_self, reason = "called as loom's form is")]
         pub(crate) const fn touch(&self) {}
+
+        #[inline(always)]
+        #[expect(clippy::unused_self, reason = "called as loom's form is")]
+        pub(crate) const fn look(&self) {}
     }
 }
 
 #[cfg(blixard_loom)]
 mod imp {
     use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::Mutex;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+    pub(crate) use loom::sync::{Arc, Mutex};
     use loom::thread::{AccessError, LocalKey};
     use std::marker::PhantomData;
+
+    pub(crate) fn fence_after_update() {
+        fence(std::sync::atomic::Ordering::SeqCst);
+    }
 
     /// The same on loom's thread-locals, which live as long as a thread of the model.
     macro_rules! thread_cell {
@@ -81,6 +99,11 @@ mod imp {
         pub(crate) fn touch(&self) {
             self.0.with_mut(|_| ());
         }
+
+        /// A touch that only reads: others may read beside it.
+        pub(crate) fn look(&self) {
+            self.0.with(|_| ());
+        }
     }
 
     /// The end is a touch too.
@@ -95,14 +118,29 @@ mod imp {
 
 #[cfg(blixard_loom)]
 pub(crate) use imp::ThreadCell;
-pub(crate) use imp::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Witness, thread_cell};
+pub(crate) use imp::{
+    Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Witness, fence, fence_after_update,
+    thread_cell,
+};
+pub(crate) use pins::{Grace, PinCount, Pins};
 pub(crate) use std::sync::atomic::Ordering;
+
+mod pins;
 
 use std::cell::Cell;
 
 /// Locks and looks through poison: what these locks guard is valid between any two statements.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The same where another thread's lock is a reason to do without.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<impl std::ops::DerefMut<Target = T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(std::sync::TryLockError::WouldBlock) => None,
+    }
 }
 
 /// Adds to a counter that only the calling thread writes: a load and a store, no locked instruction.
@@ -131,6 +169,14 @@ fn first_thread_id() -> u64 {
     let id = unique_id();
     THREAD_ID.with(|cell| cell.set(id));
     id
+}
+
+/// A number that spreads threads over stripes: those started one after another get different ones.
+#[inline(always)]
+pub(crate) fn thread_stripe(stripes: usize) -> usize {
+    // A thread's identifier is the first or an early one of a block that only this thread draws from.
+    let block = (thread_id() / IDS_PER_BLOCK) as usize;
+    block % stripes
 }
 
 /// A new identifier: never 0, never one handed out before in this process.

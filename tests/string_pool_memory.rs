@@ -1,0 +1,202 @@
+//! What a string pool holds is what it books, byte by byte; it gives it back; and an allocator that fails at any call leaves it intact.
+#![expect(unsafe_code, reason = "a counting global allocator that can fail")]
+
+use blixard_arena::intern::{InternedString, PoolFull, StringPool, StringPoolOptions};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Failing;
+
+thread_local! {
+    /// Bytes that this thread has allocated less what it has freed.
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    /// So many allocations succeed yet.
+    static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    static FAILED: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: passes everything on to `System`, or returns null.
+unsafe impl GlobalAlloc for Failing {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let left = LEFT.get();
+        if left == 0 {
+            FAILED.set(FAILED.get() + 1);
+            return std::ptr::null_mut();
+        }
+        if left != usize::MAX {
+            LEFT.set(left - 1);
+        }
+        HELD.set(HELD.get() + layout.size().cast_signed());
+        // SAFETY: the caller's contract.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        HELD.set(HELD.get() - layout.size().cast_signed());
+        // SAFETY: the caller's contract.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Failing = Failing;
+
+fn text(index: usize) -> String {
+    format!("{index:0width$}", width = 1 + index % 60)
+}
+
+/// What the thread holds more after `run` than before.
+fn held<R>(run: impl FnOnce() -> R) -> (R, usize) {
+    let before = HELD.get();
+    let result = run();
+    (result, usize::try_from(HELD.get() - before).expect("nothing of before was freed"))
+}
+
+#[test]
+fn what_is_booked_is_what_the_allocator_gave() {
+    let texts: Vec<String> = (0..20_000).map(text).collect();
+    let (pool, own) = held(StringPool::new);
+    assert!(own <= 13 << 10, "a pool's own {own} bytes");
+    let mut names: Vec<InternedString> = Vec::with_capacity(texts.len());
+    for text in &texts {
+        let (booked, before) = (pool.figures().bytes, HELD.get());
+        names.push(pool.intern(text));
+        assert_eq!(HELD.get() - before, pool.figures().bytes.cast_signed() - booked.cast_signed());
+    }
+    let before = HELD.get();
+    let figures = pool.figures();
+    drop(names);
+    pool.sweep();
+    let after = pool.figures();
+    assert_eq!(after.entries, 0);
+    assert_eq!(
+        usize::try_from(before - HELD.get()).unwrap(),
+        figures.bytes - after.bytes + 20_000 * size_of::<usize>()
+    );
+    assert!(after.bytes <= 16 * 128, "chunks went, and tables are small again: {after}");
+    assert_eq!(after.bytes, after.table_bytes);
+    let before = HELD.get();
+    drop(pool);
+    assert_eq!(usize::try_from(before - HELD.get()).unwrap(), own + after.bytes);
+}
+
+#[test]
+fn nothing_leaks_when_names_outlive_their_pool() {
+    let start = HELD.get();
+    for keep in [1, 3, 50] {
+        let pool = StringPoolOptions::new().constants(Zone::SET).build();
+        let mut names: Vec<InternedString> = (0..5000).map(|i| pool.intern(&text(i))).collect();
+        let long = pool.intern(&"x".repeat(100_000));
+        // Some that nobody holds, some unlinked, some freed, some anew.
+        let pin = pool.pin();
+        names.drain(..1000);
+        pool.sweep();
+        drop(pin);
+        names.drain(..1000);
+        pool.sweep();
+        names.extend((0..500).map(|i| pool.intern(&text(i))));
+        let mut at = 0;
+        names.retain(|_| {
+            at += 1;
+            at % keep == 0
+        });
+        drop(pool);
+        assert_eq!(long.len(), 100_000);
+        let texts: Vec<String> = names.iter().map(ToString::to_string).collect();
+        assert!(texts.iter().all(|text| text.len() <= 60));
+        drop((names, long, texts));
+        assert_eq!(HELD.get(), start, "one in {keep} outlived the pool");
+    }
+}
+
+blixard_arena::constant_names! { Zone { EU = "eu-1", US = "us-1", NOWHERE = "" } }
+
+/// Every allocation of a run fails once: the call says so, and the pool is as it was and goes on.
+#[test]
+fn an_allocator_that_fails_at_any_call_leaves_the_pool_intact() {
+    let texts: Vec<String> = (0..400).map(text).collect();
+    let mut failures = 0;
+    for nth in 0.. {
+        let pool = StringPool::new();
+        let mut names: Vec<InternedString> = Vec::with_capacity(texts.len());
+        FAILED.set(0);
+        LEFT.set(nth);
+        for text in &texts {
+            match pool.try_intern(text) {
+                Ok(name) => names.push(name),
+                Err(full) => {
+                    LEFT.set(usize::MAX);
+                    let PoolFull::Bytes { asked, used, allowed } = full else { panic!("{full}") };
+                    assert!(asked > 0 && used == allowed && used >= pool.figures().bytes, "{full}");
+                    assert_eq!(pool.figures().entries, names.len());
+                    failures += 1;
+                    names.push(pool.intern(text));
+                }
+            }
+        }
+        let failed = FAILED.get();
+        LEFT.set(usize::MAX);
+        for (name, text) in names.iter().zip(&texts) {
+            assert_eq!(**name, **text);
+            assert_eq!(pool.intern(text), *name);
+        }
+        names.clear();
+        pool.sweep();
+        assert_eq!(pool.figures().entries, 0);
+        if failed == 0 {
+            break;
+        }
+    }
+    assert!(failures > 60, "chunks and tables of 16 shards: {failures}");
+}
+
+/// A sweep that finds no memory for smaller tables keeps the large ones.
+#[test]
+fn a_sweep_needs_no_memory() {
+    let pool = StringPool::new();
+    drop((0..20_000).map(|i| pool.intern(&i.to_string())).collect::<Vec<_>>());
+    let kept = pool.intern("kept");
+    LEFT.set(0);
+    let freed = pool.sweep();
+    let failed = FAILED.get();
+    LEFT.set(usize::MAX);
+    assert_eq!((freed, failed > 0), (20_000, true));
+    assert_eq!(pool.intern("kept"), kept);
+    let large = pool.figures().table_bytes;
+    pool.sweep();
+    assert!(pool.figures().table_bytes < large / 8);
+}
+
+/// Names that come and go for long: memory stays within a few times what is held, without a call of `sweep`.
+#[test]
+fn insertions_sweep_as_they_go() {
+    let pool = StringPool::new();
+    let mut window: std::collections::VecDeque<InternedString> = std::collections::VecDeque::new();
+    let mut most = 0;
+    for i in 0..200_000 {
+        window.push_back(pool.intern(&format!("session-{i}-{}", "y".repeat(i / 20_000))));
+        if window.len() > 2000 {
+            window.pop_front();
+        }
+        most = most.max(pool.figures().entries * usize::from(i % 64 == 0));
+    }
+    let figures = pool.figures();
+    assert!(most < 4 * 2000, "{most} names for 2,000 held");
+    assert!(figures.bytes < 4 * 2000 * (12 + 30 + 40), "{figures}");
+    assert!(figures.sweeps > 20 && figures.freed > 190_000, "{figures:?}");
+}
+
+/// Lengths that change over time: blocks of one size serve for others, within a cap of not much more than is held.
+#[test]
+fn freed_memory_serves_texts_of_other_lengths() {
+    let pool = StringPoolOptions::new().bytes_max(600_000).build();
+    let mut kept: Vec<InternedString> = Vec::new();
+    for round in 0..20 {
+        let len = 8 + round * 13 % 120;
+        let names: Vec<InternedString> =
+            (0..1500).map(|i| pool.try_intern(&format!("{round}-{i:0len$}")).unwrap()).collect();
+        // Some stay, in the midst of the others.
+        kept.extend(names.iter().step_by(300).cloned());
+        drop(names);
+        pool.sweep();
+    }
+}
