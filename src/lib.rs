@@ -30,6 +30,7 @@ mod hash;
 pub mod intern;
 mod recycle;
 mod sync;
+mod unwind;
 
 #[doc(inline)]
 pub use arena::{

@@ -201,25 +201,25 @@ fn new_block(next: &Cell<u64>) -> u64 {
     first
 }
 
-/// A small thread-local map from a never-reused identifier to an address: direct-mapped, no destructor, no clearing
-/// needed, because an identifier that is gone can never be asked for again.
+/// A small thread-local map from a never-reused identifier to an address: direct-mapped by the identifier's low bits, no
+/// destructor, no clearing needed, because an identifier that is gone can never be asked for again.
+///
+/// Interleaved tasks on one thread share the entries; a collision costs a walk of a short list, never more.
 #[derive(Debug)]
-pub(crate) struct IdCache {
-    entries: [(Cell<u64>, Cell<*const ()>); IdCache::ENTRIES],
+pub(crate) struct IdCache<const ENTRIES: usize = 8> {
+    entries: [(Cell<u64>, Cell<*const ()>); ENTRIES],
 }
 
-impl IdCache {
-    /// Interleaved tasks on one thread share these; a collision costs a walk of a short list, never more.
-    const ENTRIES: usize = 8;
-
+impl<const ENTRIES: usize> IdCache<ENTRIES> {
     pub(crate) const fn new() -> Self {
-        Self { entries: [const { (Cell::new(0), Cell::new(std::ptr::null())) }; Self::ENTRIES] }
+        const { assert!(ENTRIES.is_power_of_two(), "an entry is found by a mask") }
+        Self { entries: [const { (Cell::new(0), Cell::new(std::ptr::null())) }; ENTRIES] }
     }
 
     #[inline(always)]
     fn entry(&self, id: u64) -> &(Cell<u64>, Cell<*const ()>) {
-        #[expect(clippy::cast_possible_truncation, reason = "only the low three bits are kept")]
-        let index = id as usize & (Self::ENTRIES - 1);
+        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are kept")]
+        let index = id as usize & (ENTRIES - 1);
         &self.entries[index]
     }
 
@@ -274,11 +274,11 @@ mod tests {
 
     #[test]
     fn cache_answers_only_for_the_identifier_it_holds() {
-        let cache = IdCache::new();
+        let cache = IdCache::<8>::new();
         let value = 7u8;
         cache.set(3, (&raw const value).cast());
         assert_eq!(cache.get(3), (&raw const value).cast());
-        assert!(cache.get(3 + IdCache::ENTRIES as u64).is_null());
+        assert!(cache.get(3 + 8).is_null());
         assert!(cache.get(4).is_null());
         cache.clear();
         assert!(cache.get(3).is_null());

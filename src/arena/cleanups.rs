@@ -6,12 +6,11 @@
 #![expect(unsafe_code, reason = "nodes of any type are linked through one header")]
 
 use crate::sync::{AtomicPtr, Ordering};
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use crate::unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-/// The payload of a caught panic.
-pub(crate) type Payload = Box<dyn Any + Send>;
+pub(crate) use crate::unwind::{Payload, resume};
 
 /// The head of every node. The node's memory lives until the arena is rewound, which happens after `run_all`.
 struct Header {
@@ -130,27 +129,12 @@ impl Cleanups {
             if let Err(payload) = ran {
                 match first {
                     None => first = Some(payload),
-                    Some(_) => discard(payload),
+                    Some(_) => unwind::discard(payload),
                 }
             }
         }
     }
 }
-
-/// Drops a panic's payload, whose own destructor may panic, with a payload whose own destructor may panic ...
-fn discard(mut payload: Payload) {
-    for _ in 0..DISCARDS_MAX {
-        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            Ok(()) => return,
-            Err(next) => payload = next,
-        }
-    }
-    // One that never ends is let go without its destructor.
-    let _ = std::mem::ManuallyDrop::new(payload);
-}
-
-/// Payloads in a row that are given a chance to be dropped.
-const DISCARDS_MAX: usize = 16;
 
 /// Panics dropped by [`must_swallow`], process-wide. A figure, so std's atomic serves under loom too.
 static SWALLOWED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
@@ -177,19 +161,9 @@ pub fn panics_swallowed() -> u64 {
 
 /// While the thread is already unwinding, drops a cleanup's panic, counts it and says so.
 pub(crate) fn must_swallow(payload: &mut Option<Payload>) -> bool {
-    if payload.is_some() && std::thread::panicking() {
-        if let Some(payload) = payload.take() {
-            discard(payload);
-        }
+    let swallowed = unwind::must_swallow(payload);
+    if swallowed {
         SWALLOWED.fetch_add(1, Ordering::Relaxed);
-        return true;
     }
-    false
-}
-
-/// Resumes what is left after [`must_swallow`].
-pub(crate) fn resume(payload: Option<Payload>) {
-    if let Some(payload) = payload {
-        resume_unwind(payload);
-    }
+    swallowed
 }

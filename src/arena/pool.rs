@@ -144,14 +144,14 @@ impl ArenaPool {
     #[inline(always)]
     fn acquire_or<E: Refusal>(&self) -> Result<PooledArena, E> {
         let options = &self.recycler.kind().options;
-        let block = self.recycler.take(|history| Arenas::make(options, history))?;
+        let block = self.recycler.take(|history| Arenas::make(options, history))?.item;
         Ok(PooledArena { block, link: self.recycler.link() })
     }
 
     #[inline(always)]
     fn acquire_shared_or<E: Refusal>(&self) -> Result<PooledSharedArena, E> {
         let options = &self.recycler.kind().options;
-        let block = self.recycler.take(|history| Arenas::make(options, history))?;
+        let block = self.recycler.take(|history| Arenas::make(options, history))?.item;
         let link = self.recycler.link();
         // SAFETY: the block was just taken from this pool.
         unsafe { Block::share(block, link) };
@@ -168,7 +168,7 @@ impl ArenaPool {
     /// assert_eq!(pool.figures().idle, 0);
     /// ```
     pub fn trim(&self) {
-        self.recycler.trim();
+        self.recycler.clear();
     }
 
     /// What the pool has done so far.

@@ -321,7 +321,9 @@ impl SharedArena {
         ledger.reserve(size_of::<Block>(), size_of::<Block>()).map_err(E::refuse)?;
         let taken = match self.source {
             // SAFETY: this arena's root came from that pool and is still out.
-            Some(source) => unsafe { source.take(|history| Arenas::make::<E>(&self.root().options, history)) },
+            Some(source) => unsafe {
+                source.take(|history| Arenas::make::<E>(&self.root().options, history)).map(|taken| taken.item)
+            },
             None => try_box(|| Block::new(&self.root().options, 0))
                 .map(|block| NonNull::from(Box::leak(block)))
                 .ok_or_else(|| E::refuse(ledger.refused_by_allocator(size_of::<Block>()))),

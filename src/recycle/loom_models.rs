@@ -6,8 +6,9 @@
 //! overrides it.
 #![expect(unsafe_code, reason = "calls the recycler's unsafe interface")]
 
-use super::depot::Depot;
-use super::recycler::{Kind, Limits, Link, Recycler, end_thread};
+use super::depot::{Batch, Depot};
+use super::recycler::{Kind, Limits, Link, Recycler, Taken};
+use super::registry::end_thread;
 use crate::sync::Witness;
 use loom::thread;
 use std::convert::Infallible;
@@ -82,7 +83,7 @@ struct Out {
 unsafe impl Send for Out {}
 
 fn take(recycler: &Recycler<Things>) -> Out {
-    let Ok(item) = recycler.take::<Infallible>(|_| Ok(Thing::boxed(&recycler.kind().0)));
+    let Ok(Taken { item, .. }) = recycler.take::<Infallible>(|_| Ok(Thing::boxed(&recycler.kind().0)));
     // SAFETY: just taken.
     unsafe { item.as_ref() }.witness.touch();
     Out { item, link: recycler.link() }
@@ -103,9 +104,19 @@ impl Out {
 fn pushed(depot: &Depot<Thing>, item: NonNull<Thing>) {
     // SAFETY: the caller has the item.
     unsafe { item.as_ref() }.witness.touch();
-    if let Err(item) = depot.push(item) {
-        drop(unbox(item));
+    if let Err(batch) = depot.push(alone(item)) {
+        batch.for_each(|item| drop(unbox(item)));
     }
+}
+
+fn alone(item: NonNull<Thing>) -> Batch<Thing> {
+    let mut batch = Batch::new();
+    batch.push(item);
+    batch
+}
+
+fn popped(depot: &Depot<Thing>) -> Option<NonNull<Thing>> {
+    depot.pop().into_iter().flatten().next()
 }
 
 fn unbox(item: NonNull<Thing>) -> Box<Thing> {
@@ -123,13 +134,13 @@ fn leak(thing: Box<Thing>) -> NonNull<Thing> {
 fn depot_hands_each_item_on_once_and_whole() {
     model(None, || {
         let counts = Arc::new(Counts::default());
-        let depot = loom::sync::Arc::new(Depot::new(1));
+        let depot = loom::sync::Arc::new(Depot::new(1, 1));
         let threads: Vec<_> = (0..2)
             .map(|_| {
                 let (depot, item) = (loom::sync::Arc::clone(&depot), leak(Thing::boxed(&counts)));
                 thread::spawn(move || {
                     pushed(&depot, item);
-                    drop(depot.pop().map(unbox));
+                    drop(popped(&depot).map(unbox));
                 })
             })
             .collect();
@@ -142,37 +153,75 @@ fn depot_hands_each_item_on_once_and_whole() {
     });
 }
 
+/// What one thread overflows, whole batches of two, the other one finds; each item has one user at a time.
+#[test]
+fn batches_travel_whole_between_a_thread_that_overflows_and_one_that_runs_dry() {
+    model(Some(3), || {
+        let counts = Arc::new(Counts::default());
+        let depot = loom::sync::Arc::new(Depot::new(4, 2));
+        let giver = {
+            let (depot, counts) = (loom::sync::Arc::clone(&depot), Arc::clone(&counts));
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let mut batch = Batch::new();
+                    for _ in 0..2 {
+                        let item = leak(Thing::boxed(&counts));
+                        // SAFETY: just made.
+                        unsafe { item.as_ref() }.witness.touch();
+                        batch.push(item);
+                    }
+                    assert!(depot.push(batch).is_ok());
+                }
+            })
+        };
+        let mut found = 0;
+        for _ in 0..2 {
+            if let Some(batch) = depot.pop() {
+                assert_eq!(batch.len(), 2);
+                batch.for_each(|item| drop(unbox(item)));
+                found += 2;
+            }
+        }
+        assert!(depot.unneeded() <= 4);
+        giver.join().unwrap();
+        assert_eq!(counts.items_dropped.load(SeqCst), found);
+        assert_eq!(depot.len(), 4 - found);
+        drop(depot);
+        counts.assert_all_freed(0);
+    });
+}
+
 /// The case needs three: one that has read a head and its link and waits, one that holds the cell it read the link of,
 /// and one that takes the head away and puts it back over something else.
 #[test]
 fn depot_tells_a_head_that_came_back_from_one_that_stayed() {
     model(Some(3), || {
         let counts = Arc::new(Counts::default());
-        let depot = loom::sync::Arc::new(Depot::new(2));
+        let depot = loom::sync::Arc::new(Depot::new(2, 1));
         pushed(&depot, leak(Thing::boxed(&counts)));
         pushed(&depot, leak(Thing::boxed(&counts)));
         let holds = {
             let depot = loom::sync::Arc::clone(&depot);
-            thread::spawn(move || drop(depot.pop().map(unbox)))
+            thread::spawn(move || drop(popped(&depot).map(unbox)))
         };
         let puts_back = {
             let depot = loom::sync::Arc::clone(&depot);
-            thread::spawn(move || depot.pop().into_iter().for_each(|item| pushed(&depot, item)))
+            thread::spawn(move || popped(&depot).into_iter().for_each(|item| pushed(&depot, item)))
         };
-        drop(depot.pop().map(unbox));
+        drop(popped(&depot).map(unbox));
         holds.join().unwrap();
         puts_back.join().unwrap();
         // No cell is in both lists, and none in neither.
-        while let Some(item) = depot.pop() {
+        while let Some(item) = popped(&depot) {
             drop(unbox(item));
         }
         assert_eq!(counts.items_dropped.load(SeqCst), 2);
         for _ in 0..2 {
-            assert!(depot.push(leak(Thing::boxed(&counts))).is_ok());
+            assert!(depot.push(alone(leak(Thing::boxed(&counts)))).is_ok());
         }
-        drop(unbox(depot.push(leak(Thing::boxed(&counts))).unwrap_err()));
+        depot.push(alone(leak(Thing::boxed(&counts)))).unwrap_err().for_each(|item| drop(unbox(item)));
         for _ in 0..2 {
-            drop(depot.pop().map(unbox).unwrap());
+            drop(popped(&depot).map(unbox).unwrap());
         }
         drop(depot);
         counts.assert_all_freed(0);
@@ -235,7 +284,7 @@ fn trim_and_a_thread_that_comes_agree_on_whose_a_slot_is() {
                 end_thread();
             })
         };
-        recycler.trim();
+        recycler.clear();
         other.join().unwrap();
         drop(recycler);
         end_thread();

@@ -7,5 +7,7 @@ mod depot;
 #[cfg(all(test, blixard_loom))]
 mod loom_models;
 mod recycler;
+mod registry;
+mod slot;
 
-pub(crate) use recycler::{Kind, Limits, Link, Recycler, try_box};
+pub(crate) use recycler::{Kind, Limits, Link, Recycler, Taken, try_box};

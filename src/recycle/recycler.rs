@@ -14,30 +14,28 @@
 //! - Once it has counted, a returning thread has no claim on the recycler: no reference to it is then an argument of a
 //!   running function, unless that function owns a count of its own.
 //!
-//! A slot belongs to one thread at a time, from its adoption to the thread's end. A thread's end only marks its slots free, items and all, for the next
-//! thread. After that mark the ending thread (destructors of other thread-locals may still run) counts as a stray: it
+//! A slot belongs to one thread at a time, from its adoption to the thread's end. A thread's end only marks its slots
+//! free, items and all, for the next thread. After that mark the ending thread (destructors of other thread-locals may still run) counts as a stray: it
 //! uses the depot and the two shared counters.
 //!
-//! Longer than most files here, because the protocol is one piece: what a thread does, what ends it, and what closes.
+//! A stack that is full gives its oldest items to the depot, one that is empty takes a batch from there, so that where one thread
+//! takes and another gives back they meet once in a batch.
 //!
-//! Invariants: `idle_max` bounds all idle items, since a slot leases its room from it; no lock on take and give back.
+//! Longer than most files here, because the protocol is one piece: what a thread does, and what closes.
+//!
+//! Invariants: `idle_max` bounds all idle items, since a slot leases its room from it; no lock on take and give back; code of a
+//! pool's user (`make`, `settle`, `Kind::discard`) runs where no count and no stack is half written, and may call back.
 //! Cost: a slot is one allocation at the first use of a recycler by more threads than before; a thread that finds a slot
 //! left behind needs none (unless it uses more than four recyclers), and nothing after that does.
 #![expect(unsafe_code, reason = "items are boxes passed as raw pointers; slots are found through a thread-local cache")]
 
-use super::depot::Depot;
-use crate::sync::{
-    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, IdCache, Mutex, Ordering, Witness, add_owned, lock, thread_cell,
-    unique_id,
-};
-use std::cell::{Cell, RefCell};
+use super::depot::{BATCH_MAX, Batch, Depot};
+use super::registry::{self, Member, Membership};
+use super::slot::{STACK_MAX, Slot};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
 use std::fmt;
-use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Weak};
-
-/// Room for idle items in one thread's stack, at most.
-const STACK_MAX: usize = 16;
 
 /// Idle items of one recycler, at most, whatever its limits say.
 const IDLE_MAX: usize = 1 << 16;
@@ -52,6 +50,17 @@ pub(crate) trait Kind: Send + Sync + 'static {
     type Item: Send;
     /// State beside a thread's stack, written by that thread alone, read by all.
     type Local: Default + Send + Sync;
+
+    /// Frees an item that is not kept. Does not unwind.
+    fn discard(&self, item: Box<Self::Item>) {
+        drop(item);
+    }
+}
+
+/// An item taken, and how many its thread has taken with it.
+pub(crate) struct Taken<T> {
+    pub(crate) item: NonNull<T>,
+    pub(crate) nth: u64,
 }
 
 /// Bounds on what lies idle.
@@ -82,26 +91,6 @@ pub(crate) fn try_box<T>(make: impl FnOnce() -> T) -> Option<Box<T>> {
     unsafe { at.write(value) };
     // SAFETY: initialised, and from the global allocator with the layout of `T`, as a box's memory is.
     Some(unsafe { Box::from_raw(at.as_ptr()) })
-}
-
-/// One thread's part. Aligned so that two threads never write one cache line (or its prefetched neighbour).
-#[repr(align(128))]
-struct Slot<K: Kind> {
-    /// Set by the thread that adopts it (Acquire), cleared when that thread ends (Release): the pair hands over
-    /// everything below, which only the owner writes.
-    owned: AtomicBool,
-    len: AtomicUsize,
-    /// Room leased from `Inner::leases`; kept across owners.
-    room: AtomicUsize,
-    taken: AtomicU64,
-    returned: AtomicU64,
-    local: K::Local,
-    items: [AtomicPtr<K::Item>; STACK_MAX],
-    /// Touched by the owner wherever it uses what is its own. Not dropped: the last to leave is ordered by an `Arc`
-    /// that loom does not see.
-    witness: ManuallyDrop<Witness>,
-    /// The slot made before this one; set before this one is published.
-    next: *const Slot<K>,
 }
 
 struct Inner<K: Kind> {
@@ -158,16 +147,21 @@ impl<K: Kind> Recycler<K> {
         // Half for the threads' stacks, half (the larger one) for the depot: their sum is exactly `idle_max`.
         let idle_max = limits.idle_max.min(IDLE_MAX);
         let for_stacks = idle_max / 2;
+        let for_depot = idle_max - for_stacks;
+        let per_thread = limits.per_thread.min(STACK_MAX);
+        // Half a stack, so that one which has just given or taken a batch is far from both ends; fewer where the depot
+        // is small, since a batch that is not full takes the room of one that is.
+        let batch = (per_thread / 2).min(for_depot / 8).clamp(1, BATCH_MAX);
         Self(Arc::new_cyclic(|this| Inner {
-            id: unique_id(),
+            id: registry::new_id(),
             this: Weak::clone(this),
             kind,
-            per_thread: limits.per_thread.min(STACK_MAX),
+            per_thread,
             handles: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
             leases: AtomicUsize::new(for_stacks),
             slots: AtomicPtr::new(ptr::null_mut()),
-            depot: Depot::new(idle_max - for_stacks),
+            depot: Depot::new(for_depot, batch),
             created: AtomicU64::new(0),
             stray_taken: AtomicU64::new(0),
             stray_returned: AtomicU64::new(0),
@@ -188,13 +182,23 @@ impl<K: Kind> Recycler<K> {
     pub(crate) fn take<E>(
         &self,
         make: impl FnOnce(Option<&K::Local>) -> Result<Box<K::Item>, E>,
-    ) -> Result<NonNull<K::Item>, E> {
+    ) -> Result<Taken<K::Item>, E> {
         self.0.take(make)
     }
 
+    /// Brings an item made elsewhere in, as taken.
+    pub(crate) fn bring(&self, item: Box<K::Item>) -> Taken<K::Item> {
+        self.0.bring(self.0.slot(), item)
+    }
+
     /// Drops what lies idle in the depot, in this thread's stack and in those of threads that ended.
+    pub(crate) fn clear(&self) {
+        self.0.trim(usize::MAX, |slot| slot.len.load(Ordering::Relaxed));
+    }
+
+    /// The same for what has lain idle since the last call.
     pub(crate) fn trim(&self) {
-        self.0.trim();
+        self.0.trim(self.0.depot.unneeded(), Slot::unneeded);
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -254,7 +258,7 @@ impl<K: Kind> Link<K> {
     pub(crate) unsafe fn take<E>(
         self,
         make: impl FnOnce(Option<&K::Local>) -> Result<Box<K::Item>, E>,
-    ) -> Result<NonNull<K::Item>, E> {
+    ) -> Result<Taken<K::Item>, E> {
         // SAFETY: as in `kind`.
         unsafe { self.0.as_ref() }.take(make)
     }
@@ -266,7 +270,7 @@ impl<K: Kind> Link<K> {
     ///
     /// # Safety
     ///
-    /// As for `give_back`; `settle` answers `false` only if it changed nothing.
+    /// As for `give_back`; `settle` answers `false` only if it changed nothing, and does not call back.
     #[inline(always)]
     pub(crate) unsafe fn try_give_back(
         self,
@@ -275,7 +279,7 @@ impl<K: Kind> Link<K> {
     ) -> bool {
         // SAFETY: as in `give_back`.
         let inner = unsafe { self.0.as_ref() };
-        let slot = SLOTS.with(|cache| cache.get(inner.id)).cast::<Slot<K>>();
+        let slot = registry::known(inner.id).cast::<Slot<K>>();
         // SAFETY: as in `Inner::slot`.
         let Some(slot) = (unsafe { slot.as_ref() }) else { return false };
         slot.witness.touch();
@@ -318,7 +322,7 @@ impl<K: Kind> Link<K> {
         let keep = settle(item_mut, slot.map(|slot| &slot.local));
         let Some(slot) = slot else {
             // SAFETY: as promised by the caller.
-            return unsafe { Inner::give_back_stray(self.0, item, keep) };
+            return unsafe { Inner::give_back_slow(self.0, None, item, keep) };
         };
         slot.witness.touch();
         let len = slot.len.load(Ordering::Relaxed);
@@ -338,8 +342,23 @@ impl<K: Kind> Link<K> {
             slot.returned.store(returned, Ordering::Release);
         } else {
             // SAFETY: as promised by the caller.
-            unsafe { Inner::give_back_slow(self.0, NonNull::from(slot), item, keep) };
+            unsafe { Inner::give_back_slow(self.0, Some(NonNull::from(slot)), item, keep) };
         }
+    }
+
+    /// Ends an item's part in the recycler: it is the caller's own.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Link::give_back`], but for the use of it.
+    pub(crate) unsafe fn detach(self, item: NonNull<K::Item>) -> K::Item {
+        // SAFETY: items are made by `Box::leak` in `bring`; the caller owns this one.
+        let item = unsafe { Box::from_raw(item.as_ptr()) };
+        // SAFETY: not counted as returned yet, so `Inner` lives.
+        let slot = unsafe { self.0.as_ref() }.slot().map(NonNull::from);
+        // SAFETY: the item is out, and counted once.
+        unsafe { Inner::count_return(self.0, slot) };
+        *item
     }
 }
 
@@ -347,17 +366,29 @@ impl<K: Kind> Inner<K> {
     /// The calling thread's slot; `None` for a thread that is ending.
     #[inline(always)]
     fn slot(&self) -> Option<&Slot<K>> {
-        let found = SLOTS.with(|cache| cache.get(self.id)).cast::<Slot<K>>();
-        // SAFETY: the cache holds, under this recycler's never-reused id, only addresses that `adopt` put there: slots
-        // of this recycler, which live as long as it. `Registry::drop` clears the cache before the slot is let go.
+        let found = registry::known(self.id).cast::<Slot<K>>();
+        // SAFETY: the cache holds, under this recycler's never-reused id, only addresses that `join` put there: slots
+        // of this recycler, which live as long as it. The cache is cleared before a thread's slots are let go.
         match unsafe { found.as_ref() } {
             Some(slot) => Some(slot),
-            None => adopt(self),
+            None => self.join(),
         }
     }
 
+    /// Finds or makes the calling thread's slot and remembers it.
+    #[cold]
+    fn join(&self) -> Option<&Slot<K>> {
+        let slot = registry::join(self.id, || {
+            let recycler = self.this.upgrade()?;
+            let slot = self.free_slot()?.as_ptr().cast_const().cast();
+            Some(Membership { recycler, slot })
+        })?;
+        // SAFETY: the address is that of a slot of ours, by the registry's own entry for our id.
+        unsafe { slot.cast::<Slot<K>>().as_ref() }
+    }
+
     #[inline(always)]
-    fn take<E>(&self, make: impl FnOnce(Option<&K::Local>) -> Result<Box<K::Item>, E>) -> Result<NonNull<K::Item>, E> {
+    fn take<E>(&self, make: impl FnOnce(Option<&K::Local>) -> Result<Box<K::Item>, E>) -> Result<Taken<K::Item>, E> {
         let slot = self.slot();
         if let Some(slot) = slot {
             slot.witness.touch();
@@ -365,10 +396,10 @@ impl<K: Kind> Inner<K> {
             if len > 0 {
                 let item = slot.items[len - 1].load(Ordering::Relaxed);
                 slot.len.store(len - 1, Ordering::Relaxed);
-                add_owned(&slot.taken, 1);
                 debug_assert!(!item.is_null(), "a slot's first `len` items are set");
                 // SAFETY: items below `len` were stored by `give_back` and are never null.
-                return Ok(unsafe { NonNull::new_unchecked(item) });
+                let item = unsafe { NonNull::new_unchecked(item) };
+                return Ok(Taken { item, nth: slot.count_take() });
             }
         }
         self.take_slow(slot, make)
@@ -379,73 +410,127 @@ impl<K: Kind> Inner<K> {
         &self,
         slot: Option<&Slot<K>>,
         make: impl FnOnce(Option<&K::Local>) -> Result<Box<K::Item>, E>,
-    ) -> Result<NonNull<K::Item>, E> {
-        let item = if let Some(item) = self.depot.pop() {
-            item
-        } else {
-            let item = make(slot.map(|slot| &slot.local))?;
-            self.created.fetch_add(1, Ordering::Relaxed);
-            NonNull::from(Box::leak(item))
-        };
-        // Counted once there is something to give back: a `make` that fails or panics leaves the sums equal.
-        match slot {
-            Some(slot) => add_owned(&slot.taken, 1),
-            None => _ = self.stray_taken.fetch_add(1, Ordering::Release),
+    ) -> Result<Taken<K::Item>, E> {
+        if let Some(item) = self.refill(slot) {
+            return Ok(self.count_take(slot, item));
         }
-        Ok(item)
+        // Counted once there is something to give back: a `make` that fails or panics leaves the sums equal.
+        let item = make(slot.map(|slot| &slot.local))?;
+        Ok(self.bring(slot, item))
     }
 
-    /// Gives back to the depot, or drops, an item for which the thread's stack has no room.
+    fn bring(&self, slot: Option<&Slot<K>>, item: Box<K::Item>) -> Taken<K::Item> {
+        self.created.fetch_add(1, Ordering::Relaxed);
+        self.count_take(slot, NonNull::from(Box::leak(item)))
+    }
+
+    fn count_take(&self, slot: Option<&Slot<K>>, item: NonNull<K::Item>) -> Taken<K::Item> {
+        let nth = match slot {
+            Some(slot) => slot.count_take(),
+            // Release: pairs with the Acquire in `live`.
+            None => self.stray_taken.fetch_add(1, Ordering::Release).wrapping_add(1),
+        };
+        Taken { item, nth }
+    }
+
+    /// An item of the depot's. What came with it goes on the stack.
+    fn refill(&self, slot: Option<&Slot<K>>) -> Option<NonNull<K::Item>> {
+        let mut batch = self.depot.pop()?;
+        let item = batch.next()?;
+        if batch.len() > 0 {
+            let mut rest = Batch::new();
+            batch.filter(|item| !slot.is_some_and(|slot| slot.push(*item))).for_each(|item| rest.push(item));
+            if rest.len() > 0 {
+                self.store(rest);
+            }
+        }
+        Some(item)
+    }
+
+    /// Puts a batch in the depot, or drops it where that has no room.
+    fn store(&self, batch: Batch<K::Item>) {
+        if let Err(batch) = self.depot.push(batch) {
+            // SAFETY: a batch that the depot refuses is ours.
+            batch.for_each(|item| unsafe { self.discard(item) });
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The item is one of this recycler's, nobody else has it, and it is not used again.
+    unsafe fn discard(&self, item: NonNull<K::Item>) {
+        // SAFETY: items are made by `Box::leak` in `bring`, and this one is the caller's to give.
+        self.kind.discard(unsafe { Box::from_raw(item.as_ptr()) });
+    }
+
+    /// Gives back by way of the depot, or drops, an item for which the thread's stack has no room.
     ///
     /// # Safety
     ///
     /// As for [`Link::give_back`]; `slot` is the calling thread's.
     #[cold]
-    unsafe fn give_back_slow(this: NonNull<Self>, slot: NonNull<Slot<K>>, item: NonNull<K::Item>, keep: bool) {
+    unsafe fn give_back_slow(this: NonNull<Self>, slot: Option<NonNull<Slot<K>>>, item: NonNull<K::Item>, keep: bool) {
         // SAFETY: the item is not counted as returned yet, so `Inner` lives.
         let inner = unsafe { this.as_ref() };
-        // SAFETY: as above; slots live as long.
-        let slot = unsafe { slot.as_ref() };
-        // SAFETY: passed on from the caller.
-        unsafe { inner.store_or_drop(item, keep) };
-        let returned = slot.returned.load(Ordering::Relaxed).wrapping_add(1);
-        // Once closed, whoever is last home takes over. `keep` is filled then, and stays so while an item is out, as ours
-        // is until it is counted: the clone keeps `Inner` until this function has ended.
-        let alive = if inner.closed.load(Ordering::Acquire) { lock(&inner.keep).clone() } else { None };
-        // Release: pairs with the Acquire in `live`; our last touch, unless we hold a count.
-        slot.returned.store(returned, Ordering::Release);
+        // SAFETY: slots live as long.
+        let own = slot.map(|slot| unsafe { slot.as_ref() });
+        // Acquire: as in `give_back`.
+        if !keep || inner.closed.load(Ordering::Acquire) {
+            // SAFETY: the caller's own.
+            unsafe { inner.discard(item) };
+        } else if !own.is_some_and(|own| inner.make_room(own) && own.push(item)) {
+            let mut batch = Batch::new();
+            batch.push(item);
+            inner.store(batch);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Self::count_return(this, slot) };
+    }
+
+    /// Moves a stack's oldest items to the depot; says whether there is room for one more now.
+    fn make_room(&self, slot: &Slot<K>) -> bool {
+        slot.witness.touch();
+        if slot.len.load(Ordering::Relaxed) >= slot.room.load(Ordering::Relaxed) {
+            let batch = slot.oldest(self.depot.batch());
+            let n = batch.len();
+            if n == 0 || self.depot.push(batch).is_err() {
+                return false;
+            }
+            slot.remove_oldest(n);
+        }
+        true
+    }
+
+    /// Counts an item as returned, the calling thread's last touch of the recycler unless it owns a count.
+    ///
+    /// # Safety
+    ///
+    /// The item is out, and counted once; `slot` is the calling thread's.
+    unsafe fn count_return(this: NonNull<Self>, slot: Option<NonNull<Slot<K>>>) {
+        // SAFETY: the item is not counted as returned yet, so `Inner` lives.
+        let inner = unsafe { this.as_ref() };
+        let alive = if let Some(slot) = slot {
+            // Once closed, whoever is last home takes over. `keep` is filled then, and stays so while an item is out, as ours
+            // is until it is counted: the clone keeps `Inner` until this function has ended.
+            // Acquire: as in `give_back`.
+            let alive = if inner.closed.load(Ordering::Acquire) { lock(&inner.keep).clone() } else { None };
+            // SAFETY: slots live as long as `Inner`.
+            let slot = unsafe { slot.as_ref() };
+            slot.witness.touch();
+            let returned = slot.returned.load(Ordering::Relaxed).wrapping_add(1);
+            // Release: pairs with the Acquire in `live`; our last touch, unless we hold a count.
+            slot.returned.store(returned, Ordering::Release);
+            alive
+        } else {
+            // A thread without a slot will not look again later. It counts and then looks under the lock: either it finds
+            // `keep` filled, or the closing comes after it and finds the item counted.
+            let alive = inner.this.upgrade().expect("a handle or `keep` counts while an item is out");
+            // Release: pairs with the Acquire in `live`.
+            alive.stray_returned.fetch_add(1, Ordering::Release);
+            Some(alive)
+        };
         if let Some(alive) = alive {
             drop(alive.finish());
-        }
-    }
-
-    /// The same for a thread without a slot, which will not look again later. It counts and then looks under the lock:
-    /// either it finds `keep` filled, or the closing comes after it and finds the item counted.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Link::give_back`].
-    #[cold]
-    unsafe fn give_back_stray(this: NonNull<Self>, item: NonNull<K::Item>, keep: bool) {
-        // SAFETY: as in `give_back_slow`.
-        let inner = unsafe { this.as_ref() };
-        // SAFETY: passed on from the caller.
-        unsafe { inner.store_or_drop(item, keep) };
-        let alive = inner.this.upgrade().expect("a handle or `keep` counts while an item is out");
-        // Release: pairs with the Acquire in `live`.
-        alive.stray_returned.fetch_add(1, Ordering::Release);
-        drop(alive.finish());
-    }
-
-    /// # Safety
-    ///
-    /// As for [`Link::give_back`].
-    unsafe fn store_or_drop(&self, item: NonNull<K::Item>, keep: bool) {
-        // Acquire: as in `give_back`.
-        let keep = keep && !self.closed.load(Ordering::Acquire);
-        if let Err(item) = if keep { self.depot.push(item) } else { Err(item) } {
-            // SAFETY: items are made by `Box::leak` in `take_slow`, and this one is the caller's to give.
-            drop(unsafe { Box::from_raw(item.as_ptr()) });
         }
     }
 
@@ -478,28 +563,46 @@ impl<K: Kind> Inner<K> {
             keep.take()
         };
         // No handle, no item out: nobody else can reach a stack or the depot. Ending threads touch `owned` alone.
-        while let Some(item) = self.depot.pop() {
-            // SAFETY: popped once; made by `Box::leak`.
-            drop(unsafe { Box::from_raw(item.as_ptr()) });
-        }
-        self.each_slot(Slot::drain);
+        self.drain_depot(usize::MAX);
+        self.each_slot(|slot| self.drain(slot, usize::MAX));
         alone
     }
 
-    fn trim(&self) {
-        while let Some(item) = self.depot.pop() {
-            // SAFETY: popped once; made by `Box::leak`.
-            drop(unsafe { Box::from_raw(item.as_ptr()) });
-        }
+    /// Drops up to `n` items of the depot, to whole batches, and what `of_slot` says of each stack in reach.
+    fn trim(&self, n: usize, of_slot: impl Fn(&Slot<K>) -> usize) {
+        self.drain_depot(n);
         if let Some(slot) = self.slot() {
-            slot.drain();
+            self.drain(slot, of_slot(slot));
         }
         self.each_slot(|slot| {
             if slot.adopt() {
-                slot.drain();
-                slot.owned.store(false, Ordering::Release);
+                self.drain(slot, of_slot(slot));
+                slot.release();
             }
         });
+    }
+
+    fn drain_depot(&self, n: usize) {
+        // Not more than lie here now: dropping an item may run code that brings others.
+        let mut left = n.min(self.depot.len());
+        while left > 0 {
+            let Some(batch) = self.depot.pop() else { return };
+            left = left.saturating_sub(batch.len());
+            // SAFETY: popped once.
+            batch.for_each(|item| unsafe { self.discard(item) });
+        }
+    }
+
+    /// Drops up to `n` items of a stack. For its owner, or for whoever has the recycler to itself.
+    fn drain(&self, slot: &Slot<K>, n: usize) {
+        slot.witness.touch();
+        // One at a time and off the stack first, and not more than lie here now: dropping an item may run code that
+        // comes back here.
+        for _ in 0..n.min(slot.len.load(Ordering::Relaxed)) {
+            let Some(item) = slot.pop() else { return };
+            // SAFETY: it has just left the stack.
+            unsafe { self.discard(item) };
+        }
     }
 
     fn totals(&self) -> Totals {
@@ -547,17 +650,7 @@ impl<K: Kind> Inner<K> {
         };
         // Relaxed: a count, it publishes nothing.
         _ = self.leases.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lease);
-        let slot = try_box(|| Slot {
-            owned: AtomicBool::new(true),
-            len: AtomicUsize::new(0),
-            room: AtomicUsize::new(room),
-            taken: AtomicU64::new(0),
-            returned: AtomicU64::new(0),
-            local: K::Local::default(),
-            items: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
-            witness: ManuallyDrop::default(),
-            next: ptr::null(),
-        });
+        let slot = try_box(|| Slot::new(room));
         let Some(slot) = slot.map(Box::into_raw) else {
             self.leases.fetch_add(room, Ordering::Relaxed);
             return None;
@@ -575,32 +668,9 @@ impl<K: Kind> Inner<K> {
     }
 }
 
-impl<K: Kind> Slot<K> {
-    /// Makes the calling thread its owner, if it has none.
-    fn adopt(&self) -> bool {
-        // Acquire: pairs with the Release of the last owner, in `Registry::drop` or `trim`.
-        self.owned.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
-
-    /// Drops the stack's items. For its owner, or for whoever has the recycler to itself.
-    fn drain(&self) {
-        self.witness.touch();
-        // One at a time and off the stack first: dropping an item may run code that comes back here.
-        loop {
-            let len = self.len.load(Ordering::Relaxed);
-            if len == 0 {
-                return;
-            }
-            self.len.store(len - 1, Ordering::Relaxed);
-            let item = self.items[len - 1].load(Ordering::Relaxed);
-            // SAFETY: items below `len` are set, were made by `Box::leak`, and this one has just left the stack.
-            drop(unsafe { Box::from_raw(item) });
-        }
-    }
-}
-
 impl<K: Kind> Drop for Inner<K> {
     fn drop(&mut self) {
+        registry::release_id(self.id);
         let mut at = self.slots.load(Ordering::Acquire);
         while !at.is_null() {
             // SAFETY: slots come from `Box::into_raw`, each is linked once, and `&mut self` says nobody else is here.
@@ -610,69 +680,6 @@ impl<K: Kind> Drop for Inner<K> {
             at = slot.next.cast_mut();
         }
     }
-}
-
-// The hot half of a thread's memory: no destructor, so it can be used to the very end of the thread.
-thread_cell! { static SLOTS: IdCache = IdCache::new() }
-thread_cell! { static ENDED: Cell<bool> = Cell::new(false) }
-// The cold half: what to mark free when the thread ends.
-thread_cell! { static REGISTRY: Registry = Registry(RefCell::new(Members::new())) }
-
-struct Registry(RefCell<Members>);
-
-/// The current thread's slots. The first few need no heap call, so that threads may come and go without one.
-struct Members {
-    first: [Option<Membership>; Members::FIRST],
-    more: Vec<Membership>,
-}
-
-impl Members {
-    const FIRST: usize = 4;
-
-    const fn new() -> Self {
-        Self { first: [const { None }; Self::FIRST], more: Vec::new() }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Membership> {
-        self.first.iter().flatten().chain(&self.more)
-    }
-
-    /// Room for one more; `None` when the global allocator has no memory for it.
-    fn reserve(&mut self) -> Option<()> {
-        if self.first.iter().all(Option::is_some) { self.more.try_reserve(1).ok() } else { Some(()) }
-    }
-
-    fn push(&mut self, member: Membership) {
-        match self.first.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(member),
-            None => self.more.push(member),
-        }
-    }
-
-    /// Takes the membership in a recycler out.
-    fn remove(&mut self, id: u64) -> Option<Membership> {
-        let is = |member: &Membership| member.recycler.id() == id;
-        if let Some(place) = self.first.iter_mut().find(|place| place.as_ref().is_some_and(is)) {
-            return place.take();
-        }
-        let at = self.more.iter().position(is)?;
-        Some(self.more.swap_remove(at))
-    }
-}
-
-/// One slot of the current thread, and the count that keeps its recycler's memory in place.
-struct Membership {
-    recycler: Arc<dyn Member>,
-    slot: *const (),
-}
-
-trait Member {
-    fn id(&self) -> u64;
-    fn is_closed(&self) -> bool;
-    /// Marks a slot free.
-    fn leave(&self, slot: *const ());
-    /// Finishes a closed recycler if all is home; says whether it is finished.
-    fn try_finish(&self) -> bool;
 }
 
 impl<K: Kind> Member for Inner<K> {
@@ -687,8 +694,7 @@ impl<K: Kind> Member for Inner<K> {
     fn leave(&self, slot: *const ()) {
         self.each_slot(|own| {
             if ptr::eq(ptr::from_ref(own).cast(), slot) {
-                // Release: pairs with the Acquire in `Slot::adopt`.
-                own.owned.store(false, Ordering::Release);
+                own.release();
             }
         });
     }
@@ -699,65 +705,4 @@ impl<K: Kind> Member for Inner<K> {
         drop(self.finish());
         self.is_closed() && lock(&self.keep).is_none()
     }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.leave_all();
-    }
-}
-
-impl Registry {
-    /// Ends the calling thread's part in every recycler.
-    fn leave_all(&self) {
-        // From here on this thread is a stray: destructors that run later must not find the slots let go below.
-        ENDED.with(|ended| ended.set(true));
-        SLOTS.with(IdCache::clear);
-        let members = self.0.replace(Members::new());
-        for member in members.first.into_iter().flatten().chain(members.more) {
-            member.recycler.leave(member.slot);
-            member.recycler.try_finish();
-        }
-    }
-}
-
-/// What the end of the calling thread does, at a moment that a model can wait for.
-#[cfg(all(test, blixard_loom))]
-pub(super) fn end_thread() {
-    REGISTRY.with(Registry::leave_all);
-}
-
-/// Finds or makes the calling thread's slot and remembers it; `None` once the thread is ending.
-#[cold]
-fn adopt<K: Kind>(inner: &Inner<K>) -> Option<&Slot<K>> {
-    if ENDED.with(Cell::get) {
-        return None;
-    }
-    let mut closed = Vec::new();
-    let slot = REGISTRY
-        .try_with(|registry| {
-            // Borrowed by an outer call of this function: then this one is a stray, once.
-            let mut members = registry.0.try_borrow_mut().ok()?;
-            if let Some(member) = members.iter().find(|member| member.recycler.id() == inner.id) {
-                return Some(member.slot);
-            }
-            closed.extend(members.iter().filter(|m| m.recycler.is_closed()).map(|m| Arc::clone(&m.recycler)));
-            let recycler = inner.this.upgrade()?;
-            members.reserve()?;
-            let slot = inner.free_slot()?.as_ptr().cast_const().cast();
-            members.push(Membership { recycler, slot });
-            Some(slot)
-        })
-        .ok()??;
-    SLOTS.with(|cache| cache.set(inner.id, slot));
-    for recycler in closed {
-        // What a return beside the closing may have left behind; see the module. While items are out the slot stays ours:
-        // they may come back to it, and another thread's use of it beside that would lose a count.
-        if recycler.try_finish() {
-            // Dropped outside the borrow.
-            drop(REGISTRY.try_with(|registry| registry.0.borrow_mut().remove(recycler.id())));
-        }
-    }
-    // SAFETY: the address is that of a slot of `inner`, by the registry's own entry for its id.
-    unsafe { slot.cast::<Slot<K>>().as_ref() }
 }
