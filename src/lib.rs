@@ -19,6 +19,7 @@
 //! | [`arena`] | a request's memory: [`Arena`], [`SharedArena`] for threads and tasks, [`ArenaPool`], budgets, cleanups, [`Sealed`] |
 //! | [`collections`] | what is built in it: `Vec`, `String`, `Box`, `FlatMap`, `FlatSet` |
 //! | [`intern`] | names: stored once in a request, or once in the process |
+//! | [`pool`] | what outlives a request: recycled objects, buffers, vectors |
 //!
 //! Feature `bytes` (off by default): a sealed arena's bytes become `bytes::Bytes` without a copy.
 //!
@@ -28,6 +29,7 @@ pub mod arena;
 pub mod collections;
 mod hash;
 pub mod intern;
+pub mod pool;
 mod recycle;
 mod sync;
 mod unwind;

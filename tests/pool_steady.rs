@@ -1,0 +1,106 @@
+//! Steady state of object pools: no acquisition and no return calls the allocator, on one thread, from thread to thread, and
+//! where threads come and go.
+//!
+//! Over the public API, with dhat as the global allocator in its testing mode. Leak sites are off where calls must be
+//! none, since a backtrace takes some; by default they cost what a backtrace does, once in a millisecond. This file holds
+//! one test, because dhat counts the whole process.
+#![cfg(not(blixard_no_recycle))]
+
+use blixard_arena::pool::{BufferPool, Pooled, SMALL_BUFFER_POOL, TypedObjectPool, VecPool};
+use std::io::Write as _;
+use std::sync::Mutex;
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// Allocator calls and blocks so far.
+fn calls() -> (u64, usize) {
+    let stats = dhat::HeapStats::get();
+    (stats.total_blocks, stats.curr_blocks)
+}
+
+#[track_caller]
+fn steady(what: &str, mut step: impl FnMut()) {
+    (0..2_000).for_each(|_| step());
+    let before = calls();
+    (0..2_000).for_each(|_| step());
+    assert_eq!(calls(), before, "{what}");
+}
+
+#[test]
+fn no_call_of_the_allocator_once_warm() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+
+    let texts = TypedObjectPool::builder(|| String::with_capacity(16))
+        .reset(String::clear)
+        .check(String::is_empty)
+        .retained_bytes(String::capacity)
+        .leak_sites_one_in(0)
+        .build();
+    steady("one object", || texts.acquire().push_str("vm-1"));
+    steady("more than a stack holds, by way of the depot", || {
+        let held: [Pooled<String>; 60] = std::array::from_fn(|_| texts.acquire());
+        drop(held);
+    });
+
+    let limited = TypedObjectPool::builder(|| 0_u64).live_max(2).leak_sites_one_in(0).build();
+    steady("within a limit and beyond it", || {
+        let held = (limited.try_acquire(), limited.acquire());
+        assert!(limited.try_acquire().is_err());
+        drop(held);
+    });
+
+    let vecs = VecPool::<u64>::builder_with_capacity(64).leak_sites_one_in(0).build();
+    steady("a vector lent to a closure", || vecs.with(|vec| vec.extend(0..64)));
+
+    // One that is idle is there however much was sampled before: what a sample takes, it gives back.
+    let before = calls().1;
+    (0..100_000).for_each(|i| drop(write!(SMALL_BUFFER_POOL.acquire(), "record {i}")));
+    let (_, after) = calls();
+    assert!(after < before + 64, "sampled by default: {before} blocks, then {after}");
+
+    let classes = BufferPool::new();
+    for bytes in BufferPool::CLASSES {
+        drop(classes.acquire(bytes));
+    }
+
+    // From thread to thread: this one takes, the other gives back.
+    let place: Mutex<Option<Pooled<String>>> = Mutex::new(None);
+    let put = |text: Option<Pooled<String>>| {
+        let mut place = place.lock().expect("no panic under it");
+        std::mem::replace(&mut *place, text)
+    };
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let gives_back = scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                drop(put(None));
+            }
+        });
+        let mut pass_on = || {
+            while place.lock().expect("no panic under it").is_some() {
+                std::thread::yield_now();
+            }
+            put(Some(texts.acquire()));
+        };
+        steady("from thread to thread", &mut pass_on);
+        done.store(true, std::sync::atomic::Ordering::Release);
+        // A scope alone does not wait until its threads have ended, and left their slots to the next.
+        gives_back.join().expect("it ended");
+    });
+    drop(put(None));
+    assert_eq!(texts.figures().live, 0);
+
+    // Threads that come and go use what was left behind.
+    let run = |pool: &TypedObjectPool<String>| {
+        let pool = pool.clone();
+        std::thread::spawn(move || {
+            let before = calls();
+            (0..100).for_each(|_| pool.acquire().push_str("vm-1"));
+            assert_eq!(calls(), before, "a thread's first use and its further ones");
+        })
+    };
+    for _ in 0..20 {
+        run(&texts).join().expect("no call");
+    }
+}
