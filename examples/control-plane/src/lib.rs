@@ -7,14 +7,11 @@
 //!
 //! Each domain type exists twice. The form in the module itself borrows from a request's memory, `&'a`, and vanishes with
 //! it at once; its plain twin in std types lives in the module's `heap`. What decides — the node table, the score, the
-//! wording of reasons, the order of encoded fields — is written once and used by both, so that they differ by
-//! memory alone.
+//! order of encoded fields — is written once and used by both, so that they differ by memory alone; each words its texts
+//! as its side would, to the same bytes.
 //!
-//! Invariants: no item here knows which kind of arena it runs in ([`Region`] is all it asks for); both twins of
+//! Invariants: no item here knows which kind of arena it runs in (`AnyArena` is all it asks for); both twins of
 //! one value encode to the same bytes.
 
 pub mod raft;
-pub mod region;
 pub mod scheduler;
-
-pub use region::Region;

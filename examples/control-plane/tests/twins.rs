@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use allocator_api2::vec::Vec as RegionVec;
+use blixard_arena::arena::AnyArena;
+use blixard_arena::collections::Vec as ArenaVec;
 use blixard_arena::{Arena, SharedArena};
-use control_plane::Region;
 use control_plane::raft::{self, Lifetime, Proposal, ProposalBatch, ProposalId};
 use control_plane::scheduler::{
     self, Decision, GpuRequest, Node, NodeTable, Placement, Qos, Resources, VmConfig, VmSpec,
@@ -87,18 +87,18 @@ fn place(table: &mut NodeTable, spec: &VmSpec<'_>) -> Option<Placement> {
     table.place(&demand)
 }
 
-fn bytes_in<'a>(memory: impl Region<'a>, drawn: &[Drawn]) -> Vec<u8> {
+fn bytes_in<'a, A: AnyArena>(arena: &'a A, drawn: &'a [Drawn]) -> Vec<u8> {
     let mut table = nodes();
-    let mut proposals = RegionVec::new_in(memory);
-    let mut decisions = RegionVec::new_in(memory);
+    let mut proposals = ArenaVec::new_in(arena);
+    let mut decisions = ArenaVec::new_in(arena);
     for vm in drawn {
-        let proposal = Proposal::create_vm_in(memory, ProposalId(vm.id), vm.lifetime(), &vm.spec(), &vm.pairs());
+        let proposal = Proposal::create_vm_in(arena, ProposalId(vm.id), vm.lifetime(), vm.spec(), &vm.pairs());
         let placement = place(&mut table, &vm.spec());
         proposals.push(proposal);
-        decisions.push(Decision::new_in(memory, &table, &vm.spec(), placement));
+        decisions.push(Decision::new_in(arena, &table, &vm.spec(), placement));
     }
     let mut bytes = Vec::new();
-    ProposalBatch::new(proposals.leak(), decisions.leak()).encode(&mut bytes);
+    ProposalBatch::new(proposals.into_slice(), decisions.into_slice()).encode(&mut bytes);
     bytes
 }
 
@@ -127,7 +127,7 @@ proptest! {
     #[test]
     fn metadata_is_unique_ascending_and_the_later_value_stands(vm in any_vm()) {
         let arena = Arena::new();
-        let config = VmConfig::new_in(&arena, &vm.spec(), &vm.pairs());
+        let config = VmConfig::new_in(&arena, vm.spec(), &vm.pairs());
         let model: BTreeMap<&str, &str> = vm.pairs().into_iter().collect();
         prop_assert_eq!(config.metadata.to_vec(), model.into_iter().collect::<Vec<_>>());
         prop_assert_eq!(config.spec, vm.spec());
@@ -185,6 +185,6 @@ fn a_batch_needs_a_decision_per_proposal() {
         qos: Qos::BestEffort,
     };
     let lifetime = Lifetime { from_seconds: 0, until_seconds: None };
-    let proposal = Proposal::create_vm_in(&arena, ProposalId([0; 16]), lifetime, &vm, &[]);
+    let proposal = Proposal::create_vm_in(&arena, ProposalId([0; 16]), lifetime, vm, &[]);
     let _ = ProposalBatch::new(std::slice::from_ref(&proposal), &[]);
 }

@@ -16,8 +16,6 @@ impl Strategy for PerRequest {
     fn serve(&self, desk: &mut Desk, bytes: &[u8]) -> Result<(), RequestError> {
         desk.clock.begin();
         let arena = self.pool.acquire();
-        desk.clock.lap(Phase::Build);
-
         serve_in(&*arena, desk, bytes)?;
 
         drop(arena);

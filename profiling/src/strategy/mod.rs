@@ -9,9 +9,9 @@ pub mod shared_arena;
 
 use std::fmt;
 
-use allocator_api2::vec::Vec;
+use blixard_arena::arena::AnyArena;
+use blixard_arena::collections::Vec;
 use clap::ValueEnum;
-use control_plane::Region;
 use control_plane::raft::{Proposal, ProposalBatch, ProposalData};
 use control_plane::scheduler::Decision;
 use serde::{Deserialize, Serialize};
@@ -55,29 +55,35 @@ impl fmt::Display for Name {
     }
 }
 
-/// Serves a request in `memory`, all phases but the release, which is the caller's.
-fn serve_in<'a>(memory: impl Region<'a>, desk: &mut Desk, bytes: &[u8]) -> Result<(), RequestError> {
+/// Serves a request in `arena`, all phases but getting it and the release, which are the caller's.
+///
+/// The request's bytes are copied into the arena once, as a whole, and its values borrow from that copy; what owns each of
+/// its texts has to copy them one by one.
+fn serve_in<A: AnyArena>(arena: &A, desk: &mut Desk, bytes: &[u8]) -> Result<(), RequestError> {
+    let bytes = arena.alloc_slice_copy(bytes);
+    desk.clock.lap(Phase::Build);
+
     let request = Request::open(bytes)?;
-    let mut vms = Vec::with_capacity_in(request.vms, memory);
-    let mut pairs = Vec::with_capacity_in(request.pairs, memory);
+    let mut vms = Vec::with_capacity_in(request.vms, arena);
+    let mut pairs = Vec::with_capacity_in(request.pairs, arena);
     request.parse(&mut vms, &mut pairs)?;
     desk.clock.lap(Phase::Parse);
 
-    let mut proposals = Vec::with_capacity_in(vms.len(), memory);
+    let mut proposals = Vec::with_capacity_in(vms.len(), arena);
     for vm in &vms {
-        proposals.push(Proposal::create_vm_in(memory, vm.id, vm.lifetime, &vm.spec, &pairs[vm.pairs.clone()]));
+        proposals.push(Proposal::create_vm_in(arena, vm.id, vm.lifetime, vm.spec, &pairs[vm.pairs.clone()]));
     }
-    let proposals = proposals.leak();
+    let proposals = proposals.into_slice();
     desk.clock.lap(Phase::Build);
 
-    let mut decisions = Vec::with_capacity_in(proposals.len(), memory);
+    let mut decisions = Vec::with_capacity_in(proposals.len(), arena);
     for proposal in &*proposals {
         let ProposalData::CreateVm { config, lifetime } = &proposal.data;
         let placement = desk.cluster.place(&config.spec, *lifetime);
         desk.tally(placement);
-        decisions.push(Decision::new_in(memory, desk.cluster.nodes(), &config.spec, placement));
+        decisions.push(Decision::new_in(arena, desk.cluster.nodes(), &config.spec, placement));
     }
-    let batch = ProposalBatch::new(proposals, decisions.leak());
+    let batch = ProposalBatch::new(proposals, decisions.into_slice());
     desk.clock.lap(Phase::Place);
 
     desk.encoded.clear();

@@ -3,9 +3,7 @@
 //!
 //! They own every text and encode to the same bytes as the arena forms.
 
-use std::fmt;
-
-use super::{Lifetime, ProposalId, create_reason, encode};
+use super::{Lifetime, ProposalId, encode};
 use crate::scheduler::VmSpec;
 use crate::scheduler::heap::{Decision, VmConfig};
 
@@ -34,9 +32,11 @@ pub struct Proposal {
 
 impl Proposal {
     /// Proposes to create the VM of `spec` and `metadata`.
+    #[must_use]
     pub fn create_vm(id: ProposalId, lifetime: Lifetime, spec: &VmSpec<'_>, metadata: &[(&str, &str)]) -> Self {
         let config = VmConfig::new(spec, metadata);
-        Self { id, data: ProposalData::CreateVm { config, lifetime }, reason: create_reason(spec, fmt::format) }
+        let reason = format!("create {} for {}, class {}", spec.name, spec.tenant, spec.qos.as_str());
+        Self { id, data: ProposalData::CreateVm { config, lifetime }, reason }
     }
 }
 

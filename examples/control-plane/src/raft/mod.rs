@@ -9,9 +9,8 @@
 mod encode;
 pub mod heap;
 
-use std::fmt;
+use blixard_arena::arena::AnyArena;
 
-use crate::region::Region;
 use crate::scheduler::{Decision, VmConfig, VmSpec};
 
 /// A proposal's id, 16 bytes, unique in the cluster.
@@ -51,20 +50,21 @@ pub struct Proposal<'a> {
 }
 
 impl<'a> Proposal<'a> {
-    /// Proposes to create the VM of `spec` and `metadata`, all of it copied into `memory`.
+    /// Proposes to create the VM of `spec` and `metadata`, whose texts already live as long as the arena's borrow: see
+    /// [`VmConfig::new_in`].
     ///
     /// # Panics
     ///
     /// With the arena's `BudgetExceeded` when the request's budget does not allow it.
-    pub fn create_vm_in(
-        memory: impl Region<'a>,
+    pub fn create_vm_in<A: AnyArena>(
+        arena: &'a A,
         id: ProposalId,
         lifetime: Lifetime,
-        spec: &VmSpec<'_>,
-        metadata: &[(&str, &str)],
+        spec: VmSpec<'a>,
+        metadata: &[(&'a str, &'a str)],
     ) -> Self {
-        let config = VmConfig::new_in(memory, spec, metadata);
-        let reason = create_reason(spec, |text| memory.format_str(text));
+        let config = VmConfig::new_in(arena, spec, metadata);
+        let reason = arena.concat(("create ", spec.name, " for ", spec.tenant, ", class ", spec.qos.as_str()));
         Self { id, data: ProposalData::CreateVm { config, lifetime }, reason }
     }
 }
@@ -72,8 +72,8 @@ impl<'a> Proposal<'a> {
 /// Proposals and what was decided for each, frozen: one value that can be encoded, sealed or dropped as a whole.
 ///
 /// ```
-/// use allocator_api2::vec::Vec;
 /// use blixard_arena::Arena;
+/// use blixard_arena::collections::Vec;
 /// use control_plane::raft::{Lifetime, Proposal, ProposalBatch, ProposalId};
 /// use control_plane::scheduler::{Decision, Node, NodeTable, Qos, Resources, VmSpec};
 ///
@@ -88,12 +88,12 @@ impl<'a> Proposal<'a> {
 /// let arena = Arena::new();
 /// let mut proposals = Vec::new_in(&arena);
 /// let lifetime = Lifetime { from_seconds: 0, until_seconds: None };
-/// proposals.push(Proposal::create_vm_in(&arena, ProposalId([7; 16]), lifetime, &spec, &[("app", "db")]));
+/// proposals.push(Proposal::create_vm_in(&arena, ProposalId([7; 16]), lifetime, spec, &[("app", "db")]));
 /// let placement = table.place(&table.demand(&spec));
 /// let mut decisions = Vec::new_in(&arena);
 /// decisions.push(Decision::new_in(&arena, &table, &spec, placement));
 ///
-/// let batch = ProposalBatch::new(proposals.leak(), decisions.leak());
+/// let batch = ProposalBatch::new(proposals.into_slice(), decisions.into_slice());
 /// let mut bytes = std::vec::Vec::new();
 /// batch.encode(&mut bytes);
 /// assert!(bytes.windows(4).any(|window| window == b"vm-1"));
@@ -138,9 +138,4 @@ impl<'a> ProposalBatch<'a> {
             encode::outcome(out, proposal.reason, decision.placement, decision.reason);
         }
     }
-}
-
-/// Words why a VM is to be created, once for every form: `write` puts the text where that form keeps it.
-pub fn create_reason<T>(spec: &VmSpec<'_>, write: impl FnOnce(fmt::Arguments<'_>) -> T) -> T {
-    write(format_args!("create {} for {}, class {}", spec.name, spec.tenant, spec.qos.as_str()))
 }

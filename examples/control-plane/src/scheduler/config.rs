@@ -1,14 +1,15 @@
 //! A VM as asked for: its resources, its borrowed fields, and its config in a request's memory.
 //!
 //! First station of the data's way inside this package: a parser hands over [`VmSpec`] and metadata pairs,
-//! [`VmConfig::new_in`] makes of them a value that no longer needs the input bytes.
+//! [`VmConfig::new_in`] makes of them a value that lives as long as the request.
 //!
 //! Invariant: a config's metadata has unique keys in ascending order; of two values given for a key the later stands.
 //! Cost: one bump per text and per pair, no heap allocation of its own.
 
 use std::net::IpAddr;
 
-use crate::region::Region;
+use blixard_arena::arena::AnyArena;
+use blixard_arena::collections::FlatMap;
 
 /// One whole GPU, in the thousandths in which shares of a device are counted.
 pub const GPU_MILLI: u16 = 1_000;
@@ -118,7 +119,10 @@ pub struct VmConfig<'a> {
 }
 
 impl<'a> VmConfig<'a> {
-    /// Copies the fields and the pairs into `memory`.
+    /// A config of fields that already live as long as the arena's borrow, and of pairs that do.
+    ///
+    /// Copy a request's bytes into its arena once, as a whole, and parse the copy: then nothing is copied singly, and
+    /// nothing needs the input any more. A form that owns each text cannot do that.
     ///
     /// ```
     /// use blixard_arena::Arena;
@@ -126,8 +130,8 @@ impl<'a> VmConfig<'a> {
     ///
     /// let arena = Arena::new();
     /// let config = {
-    ///     let line = String::from("vm-7 /etc/vm/7.toml acme");
-    ///     let mut fields = line.split(' ');
+    ///     let received = String::from("vm-7 /etc/vm/7.toml acme");
+    ///     let mut fields = arena.alloc_str(&received).split(' ');
     ///     let spec = VmSpec {
     ///         name: fields.next().unwrap_or_default(),
     ///         config_path: fields.next().unwrap_or_default(),
@@ -137,9 +141,9 @@ impl<'a> VmConfig<'a> {
     ///         ip: [10, 0, 0, 7].into(),
     ///         qos: Qos::BestEffort,
     ///     };
-    ///     VmConfig::new_in(&arena, &spec, &[("zone", "b"), ("app", "db"), ("zone", "c")])
+    ///     VmConfig::new_in(&arena, spec, &[("zone", "b"), ("app", "db"), ("zone", "c")])
     /// };
-    /// // The line is gone, the config is not. The later value of `zone` stands.
+    /// // What was received is gone, the config is not. The later value of `zone` stands.
     /// assert_eq!(config.spec.name, "vm-7");
     /// assert_eq!(config.metadata, [("app", "db"), ("zone", "c")]);
     /// ```
@@ -147,62 +151,55 @@ impl<'a> VmConfig<'a> {
     /// # Panics
     ///
     /// With the arena's `BudgetExceeded` when the request's budget does not allow it.
-    pub fn new_in(memory: impl Region<'a>, spec: &VmSpec<'_>, metadata: &[(&str, &str)]) -> Self {
-        let spec = VmSpec {
-            name: memory.copy_str(spec.name),
-            config_path: memory.copy_str(spec.config_path),
-            tenant: memory.copy_str(spec.tenant),
-            gpu_spec: memory.copy_str(spec.gpu_spec),
-            ..*spec
-        };
-        Self { spec, metadata: sorted_in(memory, metadata) }
+    pub fn new_in<A: AnyArena>(arena: &'a A, spec: VmSpec<'a>, metadata: &[(&'a str, &'a str)]) -> Self {
+        Self { spec, metadata: sorted_in(arena, metadata) }
     }
 }
 
 /// Longest list of pairs that is ranked; longer ones are sorted.
 const RANKED_MAX: usize = 16;
 
-/// Copies pairs by ascending key, of equal keys the last.
+/// The pairs by ascending key, of equal keys the last.
 ///
 /// A short list, and most are, is ranked: each pair goes to the place that has as many keys before it, counted without a
 /// branch that depends on the keys. Half of such branches would be guessed wrongly, and that costs more than the
-/// comparisons saved. Keys are compared by their first eight bytes as a number; only keys that agree in these are
-/// looked at as texts.
-fn sorted_in<'a>(memory: impl Region<'a>, pairs: &[(&str, &str)]) -> &'a [(&'a str, &'a str)] {
-    let copy = |(key, value): (&str, &str)| (memory.copy_str(key), memory.copy_str(value));
-    if pairs.len() > RANKED_MAX {
-        let order = memory.slice_with(pairs.len(), |at| at);
-        order.sort_unstable_by_key(|&at| (pairs[at].0, at));
-        return last_of_equals(memory.slice_with(order.len(), |at| copy(pairs[order[at]])));
+/// comparisons saved. A longer list, or one with a key that comes twice, is collected in a map and sorted.
+fn sorted_in<'a, A: AnyArena>(arena: &'a A, pairs: &[(&'a str, &'a str)]) -> &'a [(&'a str, &'a str)] {
+    if let Some(order) = ranked(pairs) {
+        return arena.alloc_slice_fill_with(pairs.len(), |rank| pairs[usize::from(order[rank])]);
     }
-    let leads = memory.slice_with(pairs.len(), |at| leading_bytes(pairs[at].0));
-    let sorted = memory.slice_with(pairs.len(), |_| ("", ""));
-    let mut alike = false;
-    for (at, &lead) in leads.iter().enumerate() {
+    let unique = FlatMap::from_iter_in(pairs.iter().copied(), arena).freeze();
+    unique.sort_unstable_by_key(|(key, _)| *key);
+    unique
+}
+
+/// The positions of the pairs in the order of their keys; `None` where a key comes twice, or for a long list.
+///
+/// Keys are compared by their first eight bytes as a number; only keys that agree in these are looked at as texts.
+fn ranked(pairs: &[(&str, &str)]) -> Option<[u8; RANKED_MAX]> {
+    let mut leads = [0; RANKED_MAX];
+    let leads = leads.get_mut(..pairs.len())?;
+    for (lead, (key, _)) in leads.iter_mut().zip(pairs) {
+        *lead = leading_bytes(key);
+    }
+    let mut order = [0; RANKED_MAX];
+    for (position, &lead) in leads.iter().enumerate() {
         let (mut before, mut same) = (0, 0);
         for &other in &*leads {
             before += usize::from(other < lead);
             same += usize::from(other == lead);
         }
         if same > 1 {
-            alike = true;
-            let key = (pairs[at].0, at);
-            before += (0..pairs.len()).filter(|&other| leads[other] == lead && (pairs[other].0, other) < key).count();
+            let key = pairs[position].0;
+            let alike = || pairs.iter().filter(|(other, _)| leading_bytes(other) == lead);
+            if alike().filter(|(other, _)| *other == key).count() > 1 {
+                return None;
+            }
+            before += alike().filter(|(other, _)| *other < key).count();
         }
-        sorted[before] = copy(pairs[at]);
+        order[before] = u8::try_from(position).ok()?;
     }
-    if alike { last_of_equals(sorted) } else { sorted }
-}
-
-/// Moves the last pair of each run of equal keys to the front, and returns these.
-fn last_of_equals<'a, 'p>(pairs: &'a mut [(&'p str, &'p str)]) -> &'a [(&'p str, &'p str)] {
-    let mut unique = 0;
-    for at in 0..pairs.len() {
-        let given_again = pairs.get(at + 1).is_some_and(|later| later.0 == pairs[at].0);
-        pairs[unique] = pairs[at];
-        unique += usize::from(!given_again);
-    }
-    &pairs[..unique]
+    Some(order)
 }
 
 /// A text's first eight bytes as a number that sorts as they do; a shorter text is followed by zeros.

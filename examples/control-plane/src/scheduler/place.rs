@@ -10,7 +10,7 @@ use std::fmt;
 
 use super::config::{Resources, VmSpec};
 use super::nodes::{DeviceSet, ModelSet, NodeId, NodeTable};
-use crate::region::Region;
+use blixard_arena::arena::AnyArena;
 
 /// What a node must have to be a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +56,13 @@ pub struct Decision<'a> {
 
 impl<'a> Decision<'a> {
     /// Writes the decision with its reason into `memory`.
-    pub fn new_in(memory: impl Region<'a>, table: &NodeTable, spec: &VmSpec<'_>, placement: Option<Placement>) -> Self {
-        let reason = decision_reason(table, spec, placement, |text| memory.format_str(text));
+    pub fn new_in<A: AnyArena>(
+        arena: &'a A,
+        table: &NodeTable,
+        spec: &VmSpec<'_>,
+        placement: Option<Placement>,
+    ) -> Self {
+        let reason = decision_reason(table, spec, placement, |text| &*arena.format(text));
         Self { placement, reason }
     }
 }
