@@ -20,6 +20,7 @@
 //! | [`collections`] | what is built in it: `Vec`, `String`, `Box`, `FlatMap`, `FlatSet` |
 //! | [`intern`] | names: stored once in a request, or once in the process |
 //! | [`pool`] | what outlives a request: recycled objects, buffers, vectors |
+//! | [`tracking`] | allocation figures of sections, tasks and the process (feature `allocation-tracking`) |
 //!
 //! Feature `bytes` (off by default): a sealed arena's bytes become `bytes::Bytes` without a copy.
 //!
@@ -33,6 +34,7 @@ pub mod pool;
 mod recycle;
 mod sync;
 mod unwind;
+pub mod tracking;
 
 #[doc(inline)]
 pub use arena::{

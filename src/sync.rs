@@ -123,6 +123,8 @@ pub(crate) use imp::{
     thread_cell,
 };
 pub(crate) use pins::{Grace, PinCount, Pins};
+#[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
+pub(crate) use std::sync::atomic::AtomicI64;
 pub(crate) use std::sync::atomic::Ordering;
 
 mod pins;

@@ -1,0 +1,444 @@
+//! The counters: a slot per thread that only this thread writes, found through a thread-local without a destructor.
+//!
+//! Stands directly under [`TrackingAllocator`](super::TrackingAllocator), which calls it around each call of the inner
+//! allocator; sections and reports read what it has counted.
+//!
+//! Invariants:
+//! - A slot's counters are written by the thread that owns it, with a relaxed load and a relaxed store; whoever reads them
+//!   adds up what is there.
+//! - Slots come from the system's allocator and are never freed. A thread's end marks its slot free for the next thread, so
+//!   there are as many as threads lived at once; their sums go on over all owners.
+//! - A thread without a slot (it is being given one, or has ended but for destructors of thread-locals that still run)
+//!   counts in one shared slot with locked additions: no count is lost.
+//! - Nothing here allocates through the global allocator, takes a lock, or can panic.
+//!
+//! The process's live bytes are the sum over all slots. Their peak cannot be summed, so each thread tells a shared counter how
+//! its own balance stands whenever that has moved by [`STEP_BYTES`]. Between two calls a thread's untold balance is below
+//! the step, on either side; the shared counter's error is therefore below the step times the number of threads that own
+//! a slot (an ending thread tells all, a thread without a slot tells at once), and so is the error of its maximum.
+//!
+//! Cost: two additions to an allocation and two to a free, each with a comparison; one locked addition per 64 KiB that a
+//! thread's balance moves.
+#![expect(unsafe_code, reason = "slots are written into memory of the system's allocator")]
+
+use super::report::{AllocationFigures, NotCounted, ProcessFigures, SizeHistogram, Totals};
+use crate::sync::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering, add_owned, thread_cell, unique_id};
+use std::alloc::{GlobalAlloc as _, Layout, System};
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+
+/// A thread's balance is told to all whenever it has moved so far.
+const STEP_BYTES: i64 = 64 << 10;
+
+/// Open sections of one thread whose peaks are told apart.
+const SECTIONS_MAX: usize = 32;
+
+/// What one thread counts. Aligned so that two threads never write one cache line (or its prefetched neighbour).
+#[repr(align(128))]
+pub(super) struct Slot {
+    /// Set by the thread that adopts it (Acquire), cleared when that thread ends (Release): the pair hands over all below.
+    owned: AtomicBool,
+    /// Bytes asked for.
+    bytes: AtomicU64,
+    /// Bytes given back.
+    freed_bytes: AtomicU64,
+    /// Above this balance there is something to do: a peak to remember, or news for the others.
+    high: AtomicI64,
+    /// Below this balance too.
+    low: AtomicI64,
+    frees: AtomicU64,
+    reallocations: AtomicU64,
+    /// The part of the balance that the shared counter knows.
+    told: AtomicI64,
+    sizes: [AtomicU64; SizeHistogram::BUCKETS],
+    /// The slot made before this one; set before this one is published.
+    next: AtomicPtr<Slot>,
+}
+
+/// The newest slot.
+static SLOTS: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+/// Where threads without a slot count; all of them, so with locked additions.
+static STRAYS: Slot = Slot::new();
+/// Bytes live in the process, as far as told.
+static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
+static PEAK_BYTES: AtomicI64 = AtomicI64::new(0);
+/// Slots that threads own now, and the most at one time.
+static OWNED: AtomicU64 = AtomicU64::new(0);
+static OWNED_MAX: AtomicU64 = AtomicU64::new(0);
+/// Whether a call has ever come through the hook.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// How far a thread is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    New,
+    /// Being given a slot: what it allocates meanwhile is counted as a stray's.
+    Adopting,
+    Owner,
+    /// Its slot may already be another's.
+    Ended,
+}
+
+// The hot half of a thread's memory: no destructor, so it can be used to the very end of the thread.
+thread_cell! { static SLOT: Cell<Option<&'static Slot>> = Cell::new(None) }
+thread_cell! { static STAGE: Cell<Stage> = Cell::new(Stage::New) }
+thread_cell! { static SECTIONS: Sections = Sections::new() }
+// What the thread had counted when it gave up its slot.
+thread_cell! { static LAST: Cell<Totals> = Cell::new(Totals::ZERO) }
+// The cold half: gives the slot up when the thread ends.
+thread_cell! { static LEASE: Lease = Lease }
+
+struct Lease;
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(slot) = SLOT.take() else { return };
+        STAGE.set(Stage::Ended);
+        LAST.set(slot.totals());
+        slot.tell();
+        // Relaxed: a number that publishes nothing.
+        OWNED.fetch_sub(1, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `Slot::adopt`; our last touch.
+        slot.owned.store(false, Ordering::Release);
+    }
+}
+
+/// A call of the inner allocator gave a block of `size` bytes.
+#[inline(always)]
+pub(super) fn allocated(size: usize) {
+    if let Some(slot) = SLOT.with(Cell::get) {
+        add_owned(&slot.sizes[SizeHistogram::bucket(size)], 1);
+        if slot.add_bytes(size) {
+            slot.settle();
+        }
+    } else {
+        allocated_first(size);
+    }
+}
+
+/// A block of `size` bytes is about to go back to the inner allocator.
+#[inline(always)]
+pub(super) fn freeing(size: usize) {
+    if let Some(slot) = SLOT.with(Cell::get) {
+        add_owned(&slot.frees, 1);
+        if slot.add_freed(size) {
+            slot.settle();
+        }
+    } else {
+        freeing_first(size);
+    }
+}
+
+/// The inner allocator has given a block of `new` bytes for one of `old`.
+#[inline(always)]
+pub(super) fn reallocated(old: usize, new: usize) {
+    if let Some(slot) = SLOT.with(Cell::get) {
+        add_owned(&slot.reallocations, 1);
+        // Freed before asked for, so that the balance never reads as if both blocks were live, as dhat has it.
+        let below = slot.add_freed(old);
+        if slot.add_bytes(new) || below {
+            slot.settle();
+        }
+    } else {
+        reallocated_first(old, new);
+    }
+}
+
+/// The first call of a thread, or one by a thread without a slot.
+#[cold]
+#[inline(never)]
+fn allocated_first(size: usize) {
+    if let Some(slot) = adopt() {
+        add_owned(&slot.sizes[SizeHistogram::bucket(size)], 1);
+        _ = slot.add_bytes(size);
+        return slot.settle();
+    }
+    // Relaxed, here and below: counters that publish nothing.
+    STRAYS.sizes[SizeHistogram::bucket(size)].fetch_add(1, Ordering::Relaxed);
+    STRAYS.bytes.fetch_add(size as u64, Ordering::Relaxed);
+    tell_all(size.cast_signed() as i64);
+}
+
+#[cold]
+#[inline(never)]
+fn freeing_first(size: usize) {
+    if let Some(slot) = adopt() {
+        add_owned(&slot.frees, 1);
+        _ = slot.add_freed(size);
+        return slot.settle();
+    }
+    STRAYS.frees.fetch_add(1, Ordering::Relaxed);
+    STRAYS.freed_bytes.fetch_add(size as u64, Ordering::Relaxed);
+    tell_all(-(size.cast_signed() as i64));
+}
+
+#[cold]
+#[inline(never)]
+fn reallocated_first(old: usize, new: usize) {
+    if let Some(slot) = adopt() {
+        add_owned(&slot.reallocations, 1);
+        _ = slot.add_freed(old);
+        _ = slot.add_bytes(new);
+        return slot.settle();
+    }
+    STRAYS.reallocations.fetch_add(1, Ordering::Relaxed);
+    STRAYS.freed_bytes.fetch_add(old as u64, Ordering::Relaxed);
+    STRAYS.bytes.fetch_add(new as u64, Ordering::Relaxed);
+    tell_all(new.cast_signed() as i64 - old.cast_signed() as i64);
+}
+
+/// Adds to the shared balance and remembers its highest value: the result of each addition is one that it had.
+fn tell_all(bytes: i64) {
+    // Relaxed: counters that publish nothing.
+    let live = LIVE_BYTES.fetch_add(bytes, Ordering::Relaxed).wrapping_add(bytes);
+    if live > PEAK_BYTES.load(Ordering::Relaxed) {
+        PEAK_BYTES.fetch_max(live, Ordering::Relaxed);
+    }
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            owned: AtomicBool::new(true),
+            bytes: AtomicU64::new(0),
+            freed_bytes: AtomicU64::new(0),
+            high: AtomicI64::new(STEP_BYTES - 1),
+            low: AtomicI64::new(1 - STEP_BYTES),
+            frees: AtomicU64::new(0),
+            reallocations: AtomicU64::new(0),
+            told: AtomicI64::new(0),
+            sizes: [const { AtomicU64::new(0) }; SizeHistogram::BUCKETS],
+            next: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// Says whether there is more to do.
+    #[inline(always)]
+    fn add_bytes(&self, size: usize) -> bool {
+        let bytes = self.bytes.load(Ordering::Relaxed).wrapping_add(size as u64);
+        self.bytes.store(bytes, Ordering::Relaxed);
+        let balance = bytes.wrapping_sub(self.freed_bytes.load(Ordering::Relaxed)).cast_signed();
+        balance > self.high.load(Ordering::Relaxed)
+    }
+
+    /// Says whether there is more to do.
+    #[inline(always)]
+    fn add_freed(&self, size: usize) -> bool {
+        let freed = self.freed_bytes.load(Ordering::Relaxed).wrapping_add(size as u64);
+        self.freed_bytes.store(freed, Ordering::Relaxed);
+        let balance = self.bytes.load(Ordering::Relaxed).wrapping_sub(freed).cast_signed();
+        balance < self.low.load(Ordering::Relaxed)
+    }
+
+    fn balance(&self) -> i64 {
+        self.bytes.load(Ordering::Relaxed).wrapping_sub(self.freed_bytes.load(Ordering::Relaxed)).cast_signed()
+    }
+
+    /// Does what the balance asks for: remembers a section's peak, tells the others.
+    #[cold]
+    fn settle(&self) {
+        let balance = self.balance();
+        let peak = SECTIONS.with(|sections| sections.rise(balance));
+        if (balance - self.told.load(Ordering::Relaxed)).abs() >= STEP_BYTES {
+            self.tell();
+        }
+        let told = self.told.load(Ordering::Relaxed);
+        self.high.store(peak.min(told + (STEP_BYTES - 1)), Ordering::Relaxed);
+        self.low.store(told - (STEP_BYTES - 1), Ordering::Relaxed);
+    }
+
+    fn tell(&self) {
+        let balance = self.balance();
+        tell_all(balance - self.told.load(Ordering::Relaxed));
+        self.told.store(balance, Ordering::Relaxed);
+    }
+
+    fn totals(&self) -> Totals {
+        Totals {
+            allocations: self.sizes.iter().map(|n| n.load(Ordering::Relaxed)).fold(0, u64::wrapping_add),
+            reallocations: self.reallocations.load(Ordering::Relaxed),
+            frees: self.frees.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            freed_bytes: self.freed_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Makes the calling thread its owner, if it has none.
+    fn adopt(&self) -> bool {
+        // Acquire: pairs with the Release in `Lease::drop`.
+        self.owned.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// Gives the calling thread a slot; `None` while that is under way, or if it is ending.
+#[cold]
+fn adopt() -> Option<&'static Slot> {
+    if STAGE.get() != Stage::New {
+        return None;
+    }
+    // From here on a call that comes back through the hook, such as a first destructor's registration, is a stray's.
+    STAGE.set(Stage::Adopting);
+    INSTALLED.store(true, Ordering::Relaxed);
+    if LEASE.try_with(|_| ()).is_err() {
+        STAGE.set(Stage::Ended);
+        return None;
+    }
+    let mut free = None;
+    each_slot(|slot| {
+        if free.is_none() && slot.adopt() {
+            free = Some(slot);
+        }
+    });
+    let Some(slot) = free.or_else(new_slot) else {
+        // Without memory for a slot: the next call tries again.
+        STAGE.set(Stage::New);
+        return None;
+    };
+    // Relaxed: numbers that publish nothing. The most is read after it was raised, so it covers every moment.
+    let owned = OWNED.fetch_add(1, Ordering::Relaxed) + 1;
+    OWNED_MAX.fetch_max(owned, Ordering::Relaxed);
+    SLOT.set(Some(slot));
+    STAGE.set(Stage::Owner);
+    slot.settle();
+    Some(slot)
+}
+
+fn new_slot() -> Option<&'static Slot> {
+    // SAFETY: the size is not 0.
+    let at = NonNull::new(unsafe { System.alloc(Layout::new::<Slot>()) })?.cast::<Slot>();
+    // SAFETY: fresh memory of the layout of `Slot`.
+    unsafe { at.write(Slot::new()) };
+    // SAFETY: initialised, never freed, and changed through its atomics alone.
+    let slot = unsafe { at.as_ref() };
+    let mut head = SLOTS.load(Ordering::Relaxed);
+    loop {
+        slot.next.store(head, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `each_slot`.
+        match SLOTS.compare_exchange(head, at.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Some(slot),
+            Err(now) => head = now,
+        }
+    }
+}
+
+fn each_slot(mut f: impl FnMut(&'static Slot)) {
+    // Acquire: pairs with the Release in `new_slot`.
+    let mut at = SLOTS.load(Ordering::Acquire);
+    // SAFETY: slots are published whole and never freed; a null pointer ends the list.
+    while let Some(slot) = unsafe { at.as_ref() } {
+        f(slot);
+        at = slot.next.load(Ordering::Relaxed);
+    }
+}
+
+/// Whether calls come through the hook at all: one is made to find out.
+pub(super) fn installed() -> Result<(), NotCounted> {
+    if !INSTALLED.load(Ordering::Relaxed) {
+        drop(std::hint::black_box(Box::new(0_u8)));
+    }
+    if INSTALLED.load(Ordering::Relaxed) { Ok(()) } else { Err(NotCounted::NotInstalled) }
+}
+
+/// All slots together.
+pub(super) fn process() -> Result<ProcessFigures, NotCounted> {
+    installed()?;
+    let mut totals = STRAYS.totals();
+    let mut sizes = SizeHistogram::default();
+    sizes.add(|bucket| STRAYS.sizes[bucket].load(Ordering::Relaxed));
+    each_slot(|slot| {
+        totals = totals.plus(slot.totals());
+        sizes.add(|bucket| slot.sizes[bucket].load(Ordering::Relaxed));
+    });
+    let peak = PEAK_BYTES.load(Ordering::Relaxed).max(totals.net());
+    let heap = AllocationFigures::between(Totals::ZERO, totals, peak);
+    let peak_error_bytes_max = OWNED_MAX.load(Ordering::Relaxed) * STEP_BYTES.unsigned_abs();
+    Ok(ProcessFigures { heap, peak_error_bytes_max, sizes })
+}
+
+/// What the calling thread has counted.
+fn totals() -> Totals {
+    match SLOT.with(Cell::get).or_else(adopt) {
+        Some(slot) => slot.totals(),
+        None => LAST.get(),
+    }
+}
+
+/// A section of the calling thread, open until [`close`](Section::close).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Section {
+    id: u64,
+    before: Totals,
+}
+
+impl Section {
+    pub(super) fn open() -> Result<Self, NotCounted> {
+        installed()?;
+        let before = totals();
+        let id = unique_id();
+        SECTIONS.with(|sections| sections.open(id, before.net()));
+        if let Some(slot) = SLOT.with(Cell::get) {
+            slot.settle();
+        }
+        Ok(Self { id, before })
+    }
+
+    /// On the thread that opened it.
+    pub(super) fn close(self) -> AllocationFigures {
+        let after = totals();
+        let peak = SECTIONS.with(|sections| sections.close(self.id)).unwrap_or_else(|| after.net());
+        if let Some(slot) = SLOT.with(Cell::get) {
+            slot.settle();
+        }
+        AllocationFigures::between(self.before, after, peak - self.before.net())
+    }
+}
+
+/// The open sections of a thread, the newest last, each with the highest balance since it was opened and before the
+/// next one was. They may close in any order: a section's peak is the highest from its own entry on.
+struct Sections {
+    open: Cell<usize>,
+    entries: [(Cell<u64>, Cell<i64>); SECTIONS_MAX],
+}
+
+impl Sections {
+    const fn new() -> Self {
+        Self { open: Cell::new(0), entries: [const { (Cell::new(0), Cell::new(0)) }; SECTIONS_MAX] }
+    }
+
+    fn entries(&self) -> &[(Cell<u64>, Cell<i64>)] {
+        &self.entries[..self.open.get().min(SECTIONS_MAX)]
+    }
+
+    /// Remembers a balance; above which one there is a new peak (none without an open section).
+    fn rise(&self, balance: i64) -> i64 {
+        let Some((_, peak)) = self.entries().last() else { return i64::MAX };
+        peak.set(peak.get().max(balance));
+        peak.get()
+    }
+
+    fn open(&self, id: u64, balance: i64) {
+        let open = self.open.get();
+        if let Some((its, peak)) = self.entries.get(open) {
+            self.open.set(open + 1);
+            its.set(id);
+            peak.set(balance);
+        }
+    }
+
+    /// The highest balance while it was open; `None` if there was no room for an entry.
+    fn close(&self, id: u64) -> Option<i64> {
+        let entries = self.entries();
+        let at = entries.iter().rposition(|(its, _)| its.get() == id)?;
+        let peak = entries[at..].iter().map(|(_, peak)| peak.get()).max()?;
+        // Its stretch of time goes to the section that was opened before it.
+        if let Some((_, before)) = at.checked_sub(1).map(|before| &entries[before]) {
+            before.set(before.get().max(entries[at].1.get()));
+        }
+        for next in at + 1..entries.len() {
+            entries[next - 1].0.set(entries[next].0.get());
+            entries[next - 1].1.set(entries[next].1.get());
+        }
+        self.open.set(entries.len() - 1);
+        Some(peak)
+    }
+}
