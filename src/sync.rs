@@ -123,9 +123,12 @@ pub(crate) use imp::{
     thread_cell,
 };
 pub(crate) use pins::{Grace, PinCount, Pins};
-#[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
-pub(crate) use std::sync::atomic::AtomicI64;
 pub(crate) use std::sync::atomic::Ordering;
+#[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
+pub(crate) use std::sync::{
+    OnceLock,
+    atomic::{AtomicI64, AtomicU8},
+};
 
 mod pins;
 

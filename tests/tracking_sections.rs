@@ -328,10 +328,7 @@ fn arena_and_pool_stand_beside_the_heap() {
     let arena = pool.acquire();
     arena.alloc_str("vm-1");
     let report = section.finish().with_arena(arena.figures()).with_pool(pool.figures());
-    assert!(
-        heap(&report).bytes >= report.arena.unwrap().reserved_bytes as u64,
-        "the arena's bytes come from the heap"
-    );
+    assert!(heap(&report).bytes >= report.arena.unwrap().reserved_bytes as u64, "the arena's bytes come from the heap");
     let line = report.to_string();
     assert!(
         line.starts_with("request ") && line.contains("bytes used of") && line.contains("pool: 1 acquired"),

@@ -3,7 +3,8 @@
 //! Stands between the program and its allocator. Without the feature `allocation-tracking` it is the inner allocator and
 //! nothing else.
 //!
-//! Invariants: a call is passed on unchanged and its result returned unchanged; what failed is not counted.
+//! Invariants: a call is passed on unchanged and its result returned unchanged; what failed is not counted; a block's site is
+//! forgotten before the block goes back, since another thread may get its address at once.
 #![expect(unsafe_code, reason = "a global allocator is an unsafe trait; every call is passed on")]
 
 #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
@@ -70,7 +71,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for TrackingAllocator<A> {
         let block = unsafe { self.0.alloc(layout) };
         #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
         if !block.is_null() {
-            counters::allocated(layout.size());
+            counters::allocated(block, layout.size());
         }
         block
     }
@@ -81,7 +82,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for TrackingAllocator<A> {
         let block = unsafe { self.0.alloc_zeroed(layout) };
         #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
         if !block.is_null() {
-            counters::allocated(layout.size());
+            counters::allocated(block, layout.size());
         }
         block
     }
@@ -89,19 +90,19 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for TrackingAllocator<A> {
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
-        counters::freeing(layout.size());
+        counters::freeing(block, layout.size());
         // SAFETY: as above; the block came from the inner allocator.
         unsafe { self.0.dealloc(block, layout) }
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
+        let held = counters::reallocating(block);
         // SAFETY: as above.
         let moved = unsafe { self.0.realloc(block, layout, new_size) };
         #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
-        if !moved.is_null() {
-            counters::reallocated(layout.size(), new_size);
-        }
+        counters::reallocated(held, block, moved, layout.size(), new_size);
         moved
     }
 }

@@ -22,6 +22,7 @@
 #![expect(unsafe_code, reason = "slots are written into memory of the system's allocator")]
 
 use super::report::{AllocationFigures, NotCounted, ProcessFigures, SizeHistogram, Totals};
+use super::sites;
 use crate::sync::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering, add_owned, thread_cell, unique_id};
 use std::alloc::{GlobalAlloc as _, Layout, System};
 use std::cell::Cell;
@@ -46,10 +47,14 @@ pub(super) struct Slot {
     high: AtomicI64,
     /// Below this balance too.
     low: AtomicI64,
+    /// Once more bytes than this were asked for, the next call's site is recorded. Also written by whoever turns sites on.
+    sample_at: AtomicU64,
     frees: AtomicU64,
     reallocations: AtomicU64,
     /// The part of the balance that the shared counter knows.
     told: AtomicI64,
+    /// State of the generator that draws the distances between samples.
+    random: AtomicU64,
     sizes: [AtomicU64; SizeHistogram::BUCKETS],
     /// The slot made before this one; set before this one is published.
     next: AtomicPtr<Slot>,
@@ -103,22 +108,25 @@ impl Drop for Lease {
     }
 }
 
-/// A call of the inner allocator gave a block of `size` bytes.
+/// A call of the inner allocator gave `block` of `size` bytes.
 #[inline(always)]
-pub(super) fn allocated(size: usize) {
+pub(super) fn allocated(block: *mut u8, size: usize) {
     if let Some(slot) = SLOT.with(Cell::get) {
         add_owned(&slot.sizes[SizeHistogram::bucket(size)], 1);
         if slot.add_bytes(size) {
-            slot.settle();
+            allocated_slow(slot, block, size);
         }
     } else {
-        allocated_first(size);
+        allocated_first(block, size);
     }
 }
 
-/// A block of `size` bytes is about to go back to the inner allocator.
+/// `block` of `size` bytes is about to go back to the inner allocator.
 #[inline(always)]
-pub(super) fn freeing(size: usize) {
+pub(super) fn freeing(block: *mut u8, size: usize) {
+    if sites::may_follow(block) {
+        sites::freeing(block, size);
+    }
     if let Some(slot) = SLOT.with(Cell::get) {
         add_owned(&slot.frees, 1);
         if slot.add_freed(size) {
@@ -129,34 +137,62 @@ pub(super) fn freeing(size: usize) {
     }
 }
 
-/// The inner allocator has given a block of `new` bytes for one of `old`.
+/// The inner allocator is about to change the size of `block`, and may move it.
 #[inline(always)]
-pub(super) fn reallocated(old: usize, new: usize) {
+pub(super) fn reallocating(block: *mut u8) -> sites::Held {
+    if sites::may_follow(block) { sites::hold(block) } else { sites::Held::NONE }
+}
+
+/// The inner allocator has given `block` of `new` bytes for one of `old`, or null.
+#[inline(always)]
+pub(super) fn reallocated(held: sites::Held, from: *mut u8, block: *mut u8, old: usize, new: usize) {
+    if block.is_null() {
+        return sites::put_back(held, from, old);
+    }
     if let Some(slot) = SLOT.with(Cell::get) {
         add_owned(&slot.reallocations, 1);
         // Freed before asked for, so that the balance never reads as if both blocks were live, as dhat has it.
         let below = slot.add_freed(old);
-        if slot.add_bytes(new) || below {
-            slot.settle();
+        if slot.add_bytes(new) || below || held.any() {
+            reallocated_slow(slot, held, block, old, new);
         }
     } else {
-        reallocated_first(old, new);
+        reallocated_first(held, block, old, new);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn allocated_slow(slot: &'static Slot, block: *mut u8, size: usize) {
+    slot.settle();
+    if let Some(rate) = slot.sample(size) {
+        sites::allocated(rate, block, size);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn reallocated_slow(slot: &'static Slot, held: sites::Held, block: *mut u8, old: usize, new: usize) {
+    slot.settle();
+    sites::reallocated(slot.sample(new), held, block, old, new);
 }
 
 /// The first call of a thread, or one by a thread without a slot.
 #[cold]
 #[inline(never)]
-fn allocated_first(size: usize) {
+fn allocated_first(block: *mut u8, size: usize) {
     if let Some(slot) = adopt() {
         add_owned(&slot.sizes[SizeHistogram::bucket(size)], 1);
         _ = slot.add_bytes(size);
-        return slot.settle();
+        return allocated_slow(slot, block, size);
     }
     // Relaxed, here and below: counters that publish nothing.
     STRAYS.sizes[SizeHistogram::bucket(size)].fetch_add(1, Ordering::Relaxed);
     STRAYS.bytes.fetch_add(size as u64, Ordering::Relaxed);
     tell_all(size.cast_signed() as i64);
+    if let Some(rate) = STRAYS.sample(size) {
+        sites::allocated(rate, block, size);
+    }
 }
 
 #[cold]
@@ -174,17 +210,18 @@ fn freeing_first(size: usize) {
 
 #[cold]
 #[inline(never)]
-fn reallocated_first(old: usize, new: usize) {
+fn reallocated_first(held: sites::Held, block: *mut u8, old: usize, new: usize) {
     if let Some(slot) = adopt() {
         add_owned(&slot.reallocations, 1);
         _ = slot.add_freed(old);
         _ = slot.add_bytes(new);
-        return slot.settle();
+        return reallocated_slow(slot, held, block, old, new);
     }
     STRAYS.reallocations.fetch_add(1, Ordering::Relaxed);
     STRAYS.freed_bytes.fetch_add(old as u64, Ordering::Relaxed);
     STRAYS.bytes.fetch_add(new as u64, Ordering::Relaxed);
     tell_all(new.cast_signed() as i64 - old.cast_signed() as i64);
+    sites::reallocated(STRAYS.sample(new), held, block, old, new);
 }
 
 /// Adds to the shared balance and remembers its highest value: the result of each addition is one that it had.
@@ -204,9 +241,11 @@ impl Slot {
             freed_bytes: AtomicU64::new(0),
             high: AtomicI64::new(STEP_BYTES - 1),
             low: AtomicI64::new(1 - STEP_BYTES),
+            sample_at: AtomicU64::new(0),
             frees: AtomicU64::new(0),
             reallocations: AtomicU64::new(0),
             told: AtomicI64::new(0),
+            random: AtomicU64::new(0),
             sizes: [const { AtomicU64::new(0) }; SizeHistogram::BUCKETS],
             next: AtomicPtr::new(ptr::null_mut()),
         }
@@ -218,7 +257,7 @@ impl Slot {
         let bytes = self.bytes.load(Ordering::Relaxed).wrapping_add(size as u64);
         self.bytes.store(bytes, Ordering::Relaxed);
         let balance = bytes.wrapping_sub(self.freed_bytes.load(Ordering::Relaxed)).cast_signed();
-        balance > self.high.load(Ordering::Relaxed)
+        balance > self.high.load(Ordering::Relaxed) || bytes > self.sample_at.load(Ordering::Relaxed)
     }
 
     /// Says whether there is more to do.
@@ -251,6 +290,49 @@ impl Slot {
         let balance = self.balance();
         tell_all(balance - self.told.load(Ordering::Relaxed));
         self.told.store(balance, Ordering::Relaxed);
+    }
+
+    /// Whether this call's site is to be recorded, and at which rate (1: each call).
+    fn sample(&self, size: usize) -> Option<u64> {
+        // SeqCst, as in `draw`.
+        let at = self.sample_at.load(Ordering::SeqCst);
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        if bytes <= at {
+            return None;
+        }
+        if at == 0 {
+            // Each call, or sites were turned on just now: the distance begins before this block.
+            let rate = sites::rate();
+            if rate != 1 {
+                self.draw(bytes.wrapping_sub(size as u64));
+                return self.sample_drawn(bytes);
+            }
+            return Some(rate);
+        }
+        Some(self.draw(bytes)).filter(|rate| *rate != 0)
+    }
+
+    /// The rest of `sample` where the distance was drawn just now.
+    fn sample_drawn(&self, bytes: u64) -> Option<u64> {
+        let hit = bytes > self.sample_at.load(Ordering::SeqCst);
+        if hit { Some(self.draw(bytes)).filter(|rate| *rate != 0) } else { None }
+    }
+
+    /// Sets where the next sample is taken, `bytes` having been asked for so far. Gives the rate.
+    fn draw(&self, bytes: u64) -> u64 {
+        loop {
+            // SeqCst, here and in `wake`: either we see the new rate in the second look, or our store comes before `wake`'s.
+            let rate = sites::rate();
+            let at = match rate {
+                0 => u64::MAX,
+                1 => 0,
+                _ => bytes.saturating_add(sites::distance(rate, &self.random)).max(1),
+            };
+            self.sample_at.store(at, Ordering::SeqCst);
+            if sites::rate() == rate {
+                return rate;
+            }
+        }
     }
 
     fn totals(&self) -> Totals {
@@ -297,6 +379,7 @@ fn adopt() -> Option<&'static Slot> {
     // Relaxed: numbers that publish nothing. The most is read after it was raised, so it covers every moment.
     let owned = OWNED.fetch_add(1, Ordering::Relaxed) + 1;
     OWNED_MAX.fetch_max(owned, Ordering::Relaxed);
+    slot.draw(slot.bytes.load(Ordering::Relaxed));
     SLOT.set(Some(slot));
     STAGE.set(Stage::Owner);
     slot.settle();
@@ -310,11 +393,12 @@ fn new_slot() -> Option<&'static Slot> {
     unsafe { at.write(Slot::new()) };
     // SAFETY: initialised, never freed, and changed through its atomics alone.
     let slot = unsafe { at.as_ref() };
-    let mut head = SLOTS.load(Ordering::Relaxed);
+    slot.random.store(unique_id().wrapping_mul(0x9e37_79b9_7f4a_7c15), Ordering::Relaxed);
+    let mut head = SLOTS.load(Ordering::SeqCst);
     loop {
         slot.next.store(head, Ordering::Relaxed);
-        // Release: pairs with the Acquire in `each_slot`.
-        match SLOTS.compare_exchange(head, at.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+        // SeqCst: pairs with `each_slot`; either `wake` finds the slot in the list, or the slot's first `draw` the new rate.
+        match SLOTS.compare_exchange(head, at.as_ptr(), Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => return Some(slot),
             Err(now) => head = now,
         }
@@ -322,13 +406,19 @@ fn new_slot() -> Option<&'static Slot> {
 }
 
 fn each_slot(mut f: impl FnMut(&'static Slot)) {
-    // Acquire: pairs with the Release in `new_slot`.
-    let mut at = SLOTS.load(Ordering::Acquire);
+    let mut at = SLOTS.load(Ordering::SeqCst);
     // SAFETY: slots are published whole and never freed; a null pointer ends the list.
     while let Some(slot) = unsafe { at.as_ref() } {
         f(slot);
         at = slot.next.load(Ordering::Relaxed);
     }
+}
+
+/// Has every thread ask for the rate of samples at its next allocation.
+pub(super) fn wake() {
+    // SeqCst: as in `draw`.
+    each_slot(|slot| slot.sample_at.store(0, Ordering::SeqCst));
+    STRAYS.sample_at.store(0, Ordering::SeqCst);
 }
 
 /// Whether calls come through the hook at all: one is made to find out.

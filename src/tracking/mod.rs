@@ -33,13 +33,19 @@ mod counters;
 #[cfg(not(all(feature = "allocation-tracking", not(blixard_loom))))]
 #[path = "off.rs"]
 mod counters;
+mod options;
 mod report;
 mod section;
+#[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
+mod sites;
 mod task;
 
 pub use allocator::TrackingAllocator;
+pub use options::{Sites, Tracking, TrackingOptions};
 pub use report::{AllocationFigures, AllocationReport, NotCounted, ProcessFigures, SizeHistogram};
 pub use section::AllocationTracker;
+#[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
+pub use sites::profile::{AllocationSite, SiteFrame, SiteProfile, SiteSum};
 pub use task::{Track, Tracked};
 
 /// What all threads have allocated since the process began.
@@ -61,4 +67,87 @@ pub use task::{Track, Tracked};
 /// ```
 pub fn process() -> Result<ProcessFigures, NotCounted> {
     counters::process()
+}
+
+/// Reads `BLIXARD_TRACK_ALLOCATION_SITES` and `BLIXARD_PRINT_ALLOCATIONS` and begins what they ask for: first in `main`.
+///
+/// | value | |
+/// |---|---|
+/// | `BLIXARD_TRACK_ALLOCATION_SITES=1` | each call's site, exactly |
+/// | `BLIXARD_TRACK_ALLOCATION_SITES=sample` | a sample per 512 KiB asked for, on average |
+/// | `BLIXARD_TRACK_ALLOCATION_SITES=sample:BYTES` | a sample per so many bytes |
+/// | `BLIXARD_PRINT_ALLOCATIONS=1` | a line on stderr per tracked section and task; at exit one on the process, and the top sites |
+///
+/// The same from code: [`TrackingOptions`].
+///
+/// ```
+/// use blixard_arena::tracking;
+///
+/// fn main() {
+///     let _tracking = tracking::start(); // held to the end of main
+/// }
+/// ```
+pub fn start() -> Tracking {
+    TrackingOptions::from_env().start()
+}
+
+/// The `n` sites from which most bytes were asked for; empty while sites are off.
+///
+/// ```
+/// use blixard_arena::tracking::{self, Sites, TrackingAllocator, TrackingOptions};
+///
+/// #[global_allocator]
+/// static ALLOCATOR: TrackingAllocator = TrackingAllocator::system();
+///
+/// let _tracking = TrackingOptions::new().sites(Sites::Complete).start();
+/// let cache = vec![0_u8; 1 << 20];
+/// let top = &tracking::top_allocation_sites(1)[0];
+/// assert_eq!((top.bytes, top.live_bytes), (1 << 20, 1 << 20));
+/// println!("{}", top.place());
+/// # drop(cache);
+/// ```
+#[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
+#[must_use]
+pub fn top_allocation_sites(n: usize) -> Vec<AllocationSite> {
+    let mut sites = allocation_sites().sites;
+    sites.truncate(n);
+    sites
+}
+
+/// All sites at this moment: for tables, JSON, folded stacks and pprof.
+///
+/// ```
+/// # use blixard_arena::tracking;
+/// eprintln!("{}", tracking::allocation_sites());
+/// ```
+#[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
+#[must_use]
+pub fn allocation_sites() -> SiteProfile {
+    SiteProfile::take()
+}
+
+#[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
+fn start_sites(sites: Sites, frames_max: usize) {
+    let rate = match sites {
+        Sites::Complete => 1,
+        Sites::Sampled { bytes } => bytes.max(1),
+    };
+    sites::start(rate, frames_max);
+}
+
+#[cfg(not(all(feature = "allocation-tracking", not(blixard_loom))))]
+fn start_sites(_: Sites, _: usize) {}
+
+/// The report at exit.
+fn print_process() {
+    let Ok(figures) = process() else { return };
+    options::print_line(&figures);
+    #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
+    if sites::rate() != 0 {
+        /// Sites in the report.
+        const SHOWN: usize = 10;
+        let profile = allocation_sites();
+        options::print_block(&format_args!("\nmost bytes\n{}", profile.to_table(SHOWN, SiteSum::Bytes)));
+        options::print_block(&format_args!("\nmost bytes live\n{}", profile.to_table(SHOWN, SiteSum::LiveBytes)));
+    }
 }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 use super::counters::Section;
+use super::options::print_section;
 use super::report::{AllocationReport, NotCounted};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -80,7 +81,9 @@ impl AllocationTracker {
 
     fn end(&self) -> AllocationReport {
         let heap = self.section.map(Section::close);
-        AllocationReport { name: self.name, elapsed: self.began.elapsed(), heap, arena: None, pool: None }
+        let report = AllocationReport { name: self.name, elapsed: self.began.elapsed(), heap, arena: None, pool: None };
+        print_section(&report);
+        report
     }
 }
 

@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "a pinned future inside a pinned struct")]
 
 use super::counters::Section;
+use super::options::print_section;
 use super::report::{AllocationFigures, AllocationReport, NotCounted};
 use std::future::Future;
 use std::pin::Pin;
@@ -101,7 +102,9 @@ impl<F: Future> Future for Tracked<F> {
         drop(polling);
         polled.map(|output| {
             let elapsed = began.elapsed();
-            (output, AllocationReport { name: this.name, elapsed, heap: this.heap, arena: None, pool: None })
+            let report = AllocationReport { name: this.name, elapsed, heap: this.heap, arena: None, pool: None };
+            print_section(&report);
+            (output, report)
         })
     }
 }

@@ -1,0 +1,98 @@
+//! The blocks that are live, and whose they are: a word per block, address and site, in a static of fixed size.
+//!
+//! Stands behind `sites::follow` and `sites::forget`. A block lies in one of two cache lines of eight words: the one that its address
+//! names as it is (neighbours on the heap are neighbours here), or one that a hash of it names.
+//!
+//! Invariants: a word is claimed by a compare-and-swap from 0 and cleared by the one thread that frees the block; a block is taken
+//! out before its address can be given to anyone else. A look reads two cache lines at most.
+#![forbid(unsafe_code)]
+
+use crate::sync::{AtomicU8, AtomicU64, Ordering};
+
+/// Lines, a power of two.
+const LINES: usize = 1 << LINES_BITS;
+const LINES_BITS: u32 = 17;
+/// Words in a line.
+const WAYS: usize = 8;
+/// What is left for the address once the site has its 16 bits.
+const ADDRESS_BITS: u32 = 48;
+
+#[repr(align(64))]
+struct Line([AtomicU64; WAYS]);
+
+static LIVE: [Line; LINES] = [const { Line([const { AtomicU64::new(0) }; WAYS]) }; LINES];
+
+/// A multiplier whose high bits depend on all of an address.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn lines(address: usize) -> [&'static Line; 2] {
+    // 128 bytes of the heap hold at most four blocks of glibc's.
+    let plain = (address >> 7) & (LINES - 1);
+    let hashed = ((address as u64).wrapping_mul(SPREAD) >> (u64::BITS - LINES_BITS)) as usize;
+    [&LIVE[plain], &LIVE[hashed]]
+}
+
+/// Writes a block down; `false` if there is no place.
+pub(super) fn insert(address: usize, site: u16) -> bool {
+    if address >> ADDRESS_BITS != 0 {
+        return false;
+    }
+    let word = (address as u64) << 16 | u64::from(site);
+    for line in lines(address) {
+        for place in &line.0 {
+            // Relaxed throughout: the word is all there is, and who frees the block got its address from us.
+            if place.load(Ordering::Relaxed) == 0
+                && place.compare_exchange(0, word, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Takes a block out: its site, if it was written down.
+pub(super) fn remove(address: usize) -> Option<u16> {
+    for line in lines(address) {
+        for place in &line.0 {
+            let word = place.load(Ordering::Relaxed);
+            if word >> 16 == address as u64 && word != 0 {
+                // Nobody else frees this block, and nobody claims a place that is taken: a plain store.
+                place.store(0, Ordering::Relaxed);
+                return Some((word & 0xffff) as u16);
+            }
+        }
+    }
+    None
+}
+
+/// Says quickly that a block is not in the table, where few are: a count per hash of the address.
+pub(super) struct Filter([AtomicU8; Filter::LEN]);
+
+pub(super) static FILTER: Filter = Filter([const { AtomicU8::new(0) }; Filter::LEN]);
+
+impl Filter {
+    const LEN: usize = 1 << 14;
+
+    #[inline(always)]
+    fn count(&self, address: usize) -> &AtomicU8 {
+        let at = ((address as u64).wrapping_mul(SPREAD) >> 50) as usize;
+        &self.0[at & (Self::LEN - 1)]
+    }
+
+    /// Relaxed: who frees a block that was added got its address from whoever added it.
+    #[inline(always)]
+    pub(super) fn may_hold(&self, address: usize) -> bool {
+        self.count(address).load(Ordering::Relaxed) != 0
+    }
+
+    /// A count that has reached its most stays there: then it says `maybe` for ever.
+    pub(super) fn add(&self, address: usize) {
+        _ = self.count(address).fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_add(1));
+    }
+
+    pub(super) fn remove(&self, address: usize) {
+        let less = |count: u8| if count == u8::MAX { None } else { count.checked_sub(1) };
+        _ = self.count(address).fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+}
