@@ -8,8 +8,12 @@ use std::hint::black_box;
 static ALLOCATOR: TrackingAllocator = TrackingAllocator::system();
 
 #[inline(never)]
-fn leaks_here(blocks: usize) -> Vec<Box<[u8; 321]>> {
-    (0..blocks).map(|_| black_box(Box::new([1; 321]))).collect()
+fn leaks_here(blocks: usize) -> Vec<Vec<u8>> {
+    let mut kept = Vec::with_capacity(blocks);
+    for _ in 0..blocks {
+        kept.push(black_box(vec![1; 321]));
+    }
+    kept
 }
 
 #[inline(never)]

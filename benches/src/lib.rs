@@ -23,6 +23,8 @@ pub mod request;
 #[forbid(unsafe_code)]
 pub mod shared;
 #[forbid(unsafe_code)]
+pub mod tracking;
+#[forbid(unsafe_code)]
 pub mod yardstick;
 
 use std::time::Duration;

@@ -123,6 +123,13 @@ macro_rules! server {
     }};
 }
 
+/// The reference request on the plain heap, for measuring allocators.
+#[must_use]
+pub fn on_the_heap() -> Contender {
+    let inputs: &Rc<[Input]> = &[Input::reference()].into();
+    server!("heap, hashbrown", Control, inputs, (), heap::serve_hashbrown)
+}
+
 fn group(name: &'static str, inputs: &[Input]) -> Group {
     let inputs: &Rc<[Input]> = &inputs.into();
     let contenders = vec![
