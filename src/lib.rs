@@ -33,8 +33,8 @@ pub mod intern;
 pub mod pool;
 mod recycle;
 mod sync;
-mod unwind;
 pub mod tracking;
+mod unwind;
 
 #[doc(inline)]
 pub use arena::{

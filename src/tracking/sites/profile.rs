@@ -143,12 +143,13 @@ impl AllocationSite {
 }
 
 impl SiteFrame {
-    /// Whether it belongs to the standard library, where no leak is to be looked for.
+    /// Whether it belongs to the standard library or to hash tables, where no leak is to be looked for.
     fn is_librarys(&self) -> bool {
-        let name = self.function.trim_start_matches('<').trim_start_matches('&');
-        ["alloc::", "core::", "std::", "hashbrown::", "__rust", "__rustc", "[T]>::", "[V]>::"]
-            .iter()
-            .any(|library| name.starts_with(library))
+        const LIBRARIES: [&str; 7] = ["alloc::", "core::", "std::", "hashbrown::", "__rust", "__rustc", "[T]>::"];
+        let of_library = |name: &str| LIBRARIES.iter().any(|library| name.starts_with(library));
+        // `<type as trait>::function`: the type decides, and for a type without a path (`u8`, `T`) the trait does.
+        let name = self.function.trim_start_matches(['<', '&']);
+        of_library(name) || name.split_once(" as ").is_some_and(|(of, rest)| !of.contains("::") && of_library(rest))
     }
 
     /// Whether it belongs to the hook or to what leads into it.
