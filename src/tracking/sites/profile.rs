@@ -100,6 +100,9 @@ pub struct SiteProfile {
     pub sample_bytes: u64,
     /// Every site, the most bytes first.
     pub sites: Vec<AllocationSite>,
+    /// What reports took (debug information, above all), and calls that came back through the hook: a site without frames,
+    /// left out of `sites`. All sums together are those of the counters.
+    pub own: AllocationSite,
     /// Blocks that were counted, but found no place in the table of live ones: they count as given back.
     pub not_followed_blocks: u64,
 }
@@ -136,6 +139,18 @@ impl AllocationSite {
         self.own_frames().first().map_or_else(|| "(not known)".to_owned(), ToString::to_string)
     }
 
+    fn with(sums: table::Sums, frames: Vec<SiteFrame>) -> Self {
+        let whole = |parts: u64| (parts + table::WHOLE / 2) / table::WHOLE;
+        Self {
+            blocks: whole(sums.blocks),
+            bytes: sums.bytes,
+            live_blocks: whole(sums.blocks.saturating_sub(sums.freed_blocks)),
+            live_bytes: sums.bytes.saturating_sub(sums.freed_bytes),
+            frames,
+        }
+    }
+
+    /// From the first one outside of the standard library.
     fn own_frames(&self) -> &[SiteFrame] {
         let own = self.frames.iter().position(|frame| !frame.is_librarys()).unwrap_or(0);
         &self.frames[own..]
@@ -175,26 +190,17 @@ impl SiteProfile {
         aside(|| {
             let mut names = HashMap::new();
             let mut sites = Vec::new();
-            table::each(|number, stack, sums| {
-                if sums.blocks == 0 {
-                    return;
+            let mut own = AllocationSite::with(table::Sums::ZERO, Vec::new());
+            table::each(|number, stack, sums| match number {
+                table::OWN => own = AllocationSite::with(sums, Vec::new()),
+                _ if sums.blocks == 0 => {}
+                table::OTHERS => {
+                    sites.push(AllocationSite::with(sums, vec![SiteFrame::called("(all other sites)")]));
                 }
-                let frames = match number {
-                    table::OTHERS => vec![SiteFrame::called("(all other sites)")],
-                    table::OWN => vec![SiteFrame::called("(reports of the tracking itself)")],
-                    _ => frames(stack, &mut names),
-                };
-                let whole = |parts: u64| (parts + table::WHOLE / 2) / table::WHOLE;
-                sites.push(AllocationSite {
-                    blocks: whole(sums.blocks),
-                    bytes: sums.bytes,
-                    live_blocks: whole(sums.blocks.saturating_sub(sums.freed_blocks)),
-                    live_bytes: sums.bytes.saturating_sub(sums.freed_bytes),
-                    frames,
-                });
+                _ => sites.push(AllocationSite::with(sums, frames(stack, &mut names))),
             });
             sites.sort_by_key(|site| std::cmp::Reverse(site.bytes));
-            Self { sample_bytes: rate(), sites, not_followed_blocks: NOT_FOLLOWED.load(Ordering::Relaxed) }
+            Self { sample_bytes: rate(), sites, own, not_followed_blocks: NOT_FOLLOWED.load(Ordering::Relaxed) }
         })
     }
 

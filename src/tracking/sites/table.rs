@@ -48,6 +48,10 @@ pub(super) struct Sums {
     pub(super) freed_bytes: u64,
 }
 
+impl Sums {
+    pub(super) const ZERO: Self = Self { blocks: 0, bytes: 0, freed_blocks: 0, freed_bytes: 0 };
+}
+
 impl Site {
     const fn new() -> Self {
         Self {
