@@ -6,6 +6,8 @@
 //! | [`AllocationTracker`], [`track_allocations!`](crate::track_allocations) | a section on one thread |
 //! | [`Track::tracked`] | a task, over its awaits and threads |
 //! | [`process`] | everything since the process began |
+//! | [`start`], [`TrackingOptions`] | sites and printing, from the environment or from code |
+//! | `top_allocation_sites`, `allocation_sites` | where memory comes from, and what of it is live |
 //!
 //! The module is always there; it counts with the feature `allocation-tracking`. Without it the allocator is the inner one and
 //! nothing else, and reports say [`NotCounted::FeatureOff`]; so the calls may stay in a program, and a feature of its own
@@ -26,6 +28,25 @@
 //! # }
 //! # drop(names);
 //! ```
+//!
+//! # Finding a leak in five minutes
+//!
+//! 1. Wrap the program's allocator as above, and put `let _tracking = tracking::start();` first into `main`.
+//! 2. Run it with `BLIXARD_PRINT_ALLOCATIONS=1`. The process's `net` is what was still live at the end. A service prints
+//!    [`process`] now and then instead: `net_bytes` that rises with the requests is a leak, or a cache without a bound.
+//! 3. Add `BLIXARD_TRACK_ALLOCATION_SITES=1` (or `=sample` under load). The second table at exit has the sites with most bytes
+//!    live on top, with file, line and callers. From code: `tracking::allocation_sites().to_table(20, SiteSum::LiveBytes)`.
+//! 4. Take two such looks with work between them. What the program needs is the same in both; what has grown with the
+//!    work is the leak. `cargo run --release --example find_a_leak --features allocation-tracking` does that in code.
+//!
+//! The program needs debug information for files and lines: `debug = "line-tables-only"` in its release profile is enough, and
+//! unwind tables, which every program has unless they were turned off.
+//!
+//! # What is counted where
+//!
+//! A call belongs to the thread that makes it; a block freed elsewhere than it was made lowers the other thread's balance, so
+//! `net_bytes` of a section can be below zero. A reallocation asks for its new size and gives the old one back, as in dhat.
+//! What an arena hands out is no call: hand its figures to [`AllocationReport::with_arena`], and one line shows both.
 
 mod allocator;
 #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
