@@ -158,19 +158,32 @@ impl AllocationSite {
 }
 
 impl SiteFrame {
-    /// Whether it belongs to the standard library or to hash tables, where no leak is to be looked for.
+    /// Whether it belongs to the standard library or to hash tables, where no leak is to be looked for. Names of inlined
+    /// functions may come without their path, depending on the debug information, so files tell as well.
     fn is_librarys(&self) -> bool {
-        const LIBRARIES: [&str; 7] = ["alloc::", "core::", "std::", "hashbrown::", "__rust", "__rustc", "[T]>::"];
-        let of_library = |name: &str| LIBRARIES.iter().any(|library| name.starts_with(library));
+        const NAMES: [&str; 7] = ["alloc::", "core::", "std::", "hashbrown::", "__rust", "__rustc", "[T]>::"];
+        const FILES: [&str; 4] = ["/library/alloc/src/", "/library/core/src/", "/library/std/src/", "/hashbrown-"];
+        let of_library = |name: &str| NAMES.iter().any(|library| name.starts_with(library));
         // `<type as trait>::function`: the type decides, and for a type without a path (`u8`, `T`) the trait does.
         let name = self.function.trim_start_matches(['<', '&']);
-        of_library(name) || name.split_once(" as ").is_some_and(|(of, rest)| !of.contains("::") && of_library(rest))
+        of_library(name)
+            || name.split_once(" as ").is_some_and(|(of, rest)| !of.contains("::") && of_library(rest))
+            || self.file.as_ref().is_some_and(|file| FILES.iter().any(|part| file.contains(part)))
     }
 
     /// Whether it belongs to the hook or to what leads into it.
     fn is_hooks(&self) -> bool {
+        const NAMES: [&str; 4] = ["blixard_arena::tracking::", "alloc::alloc::", "__rust", "__rg_"];
+        const FILES: [&str; 5] = [
+            "src/tracking/allocator.rs",
+            "src/tracking/counters.rs",
+            "src/tracking/sites/recorder.rs",
+            "src/tracking/sites/walk.rs",
+            "/library/alloc/src/alloc.rs",
+        ];
         let name = self.function.trim_start_matches('<');
-        ["blixard_arena::tracking::", "alloc::alloc::", "__rust", "__rg_"].iter().any(|hook| name.starts_with(hook))
+        NAMES.iter().any(|hook| name.starts_with(hook))
+            || self.file.as_ref().is_some_and(|file| FILES.iter().any(|hook| file.ends_with(hook)))
     }
 }
 
