@@ -2,7 +2,7 @@
 //! each costs.
 //!
 //! The data's way: [`input`] reads a trace or makes one; [`request`] gives each batch of tasks its bytes; [`replay`] serves
-//! them with a [`strategy`] and times every phase; [`worker`] is that replay as a process, with [`counting`] or dhat
+//! them with a [`strategy`] and times every phase; [`worker`] is that replay as a process, with [`counting`], [`sites`] or dhat
 //! around it where it is not timed; [`program`] starts the workers, compares what they say, and hands it to [`report`].
 //!
 //! Invariants: all strategies get the same bytes, serve them in the same order and end with the same checksum; a timed
@@ -14,5 +14,6 @@ pub mod program;
 pub mod replay;
 pub mod report;
 pub mod request;
+pub mod sites;
 pub mod strategy;
 pub mod worker;

@@ -1,7 +1,7 @@
 //! A replay as a process: reads a [`Job`] from its standard input, writes the [`Outcome`] to its standard output.
 //!
 //! Each worker binary is this module with one global allocator and one [`Probe`]: `profiling worker` has the system's
-//! allocator, `replay-mimalloc` mimalloc, `replay-counting` and `replay-dhat` are the ones that are not timed.
+//! allocator, `replay-mimalloc` mimalloc, `replay-counting` and `replay-dhat` are the ones that are not timed, `replay-sites` is timed apart.
 //!
 //! Invariant: everything is read and set up before the replay begins, and written after it ended.
 
@@ -33,6 +33,8 @@ pub struct Job {
     pub warm_up: bool,
     /// Where dhat writes its profile.
     pub dhat_file: Option<PathBuf>,
+    /// Where sites are written, but for the extension.
+    pub sites_file: Option<PathBuf>,
     /// The cluster.
     pub nodes: Vec<Node>,
     /// The requests of one pass over the input; at least one. The replay cycles over them.
@@ -49,13 +51,14 @@ struct Header {
     threads: usize,
     warm_up: bool,
     dhat_file: Option<PathBuf>,
+    sites_file: Option<PathBuf>,
     /// Name, milli-cores, MiB, GPUs, model.
     nodes: Vec<(String, u32, u32, u8, String)>,
     request_bytes: Vec<usize>,
 }
 
 /// The version that both ends of the pipe must have.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/1");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/2");
 
 impl Job {
     /// Sends the job to a worker.
@@ -72,6 +75,7 @@ impl Job {
             threads: self.threads,
             warm_up: self.warm_up,
             dhat_file: self.dhat_file.clone(),
+            sites_file: self.sites_file.clone(),
             nodes: self
                 .nodes
                 .iter()
@@ -120,6 +124,7 @@ impl Job {
             threads: header.threads,
             warm_up: header.warm_up,
             dhat_file: header.dhat_file,
+            sites_file: header.sites_file,
             nodes: nodes
                 .map(|(name, cpu_milli, memory_mib, gpus, model)| Node { name, cpu_milli, memory_mib, gpus, model })
                 .collect(),

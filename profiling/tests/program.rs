@@ -76,6 +76,32 @@ fn a_small_run_writes_a_whole_report() {
 }
 
 #[test]
+fn sites_add_their_part_and_files_for_pprof() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let arguments = ["--requests", "40", "--batch", "8", "--strategies", "heap,arena", "--sites", "--out", out];
+    common::text(&common::program(&arguments).output().unwrap());
+    let files = ["dhat-arena.json", "dhat-heap.json", "report.html", "report.json", "sites-arena.pb", "sites-heap.pb"];
+    assert_eq!(names(dir.path()), files);
+    let report: Value = serde_json::from_slice(&fs::read(dir.path().join("report.json")).unwrap()).unwrap();
+    let kinds: Vec<_> = report["tracking"]["cost"].as_array().unwrap().iter().map(|cost| &cost["kind"]).collect();
+    assert_eq!(kinds, ["counting", "sampled", "complete"]);
+    for at in 0..3 {
+        assert!(number(&report, &format!("/tracking/cost/{at}/times/median")) > 0.3);
+    }
+    // The replay asks for what the process that counts saw in requests, and a little around them.
+    let blocks = number(&report, "/tracking/strategies/0/blocks");
+    let calls = number(&report, "/strategies/0/allocator_calls_per_request") * 40.0;
+    assert!(blocks > 0.45 * calls && blocks < 0.75 * calls, "{blocks} blocks, {calls} calls with those that free");
+    let place = report.pointer("/tracking/strategies/0/top/0/place").unwrap().as_str().unwrap();
+    assert!(place.contains(".rs:"), "{place}");
+    let page = fs::read_to_string(dir.path().join("report.html")).unwrap();
+    assert!(
+        page.contains("Where memory comes from") && page.contains("sites-heap.pb") && page.contains("<title>all: ")
+    );
+}
+
+#[test]
 fn chosen_strategies_and_threads_are_obeyed() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().to_str().unwrap();

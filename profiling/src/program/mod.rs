@@ -19,11 +19,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 pub use options::Options;
 use processes::{ProcessError, Processes};
-use workers::{Purpose, Workers};
+use workers::{Purpose, Tracked, Workers};
 
 use crate::input::{self, Trace};
 use crate::replay::Outcome;
 use crate::report::{self, Input, PhaseNs, Report, RequestNs, Round, Spread, units};
+use crate::sites::SitesFile;
 use crate::strategy::Name;
 use crate::worker::Job;
 
@@ -32,6 +33,9 @@ pub const WORKER: &str = "worker";
 
 /// Timed processes of each strategy. Odd, so that the median is one of them.
 const ROUNDS: usize = 9;
+
+/// Rounds that find out what tracking costs. Odd, as above.
+const TRACKING_ROUNDS: usize = 7;
 
 /// Most requests that are served under dhat, which takes a microsecond and more per allocation.
 const DHAT_REQUESTS_MAX: usize = 1_000;
@@ -94,8 +98,11 @@ pub fn run(options: &Options) -> Result<String, ProgramError> {
     let partial = Partial::new(&options.out)?;
     let run = Run { options, trace: &trace, processes: &processes, workers: &workers, partial: partial.path() };
     let strategies = run.strategies()?;
-    let report = Report::new(run.input(), std::env::args().collect(), machine(), strategies);
+    let mut report = Report::new(run.input(), std::env::args().collect(), machine(), strategies);
     report.same_work().map_err(|mismatch| ProgramError::Failed(mismatch.to_string()))?;
+    if options.sites {
+        report.tracking = Some(run.tracking()?);
+    }
     let failed = |error: &dyn fmt::Display| ProgramError::Failed(error.to_string());
     if processes.interrupted() {
         return Err(ProgramError::Interrupted);
@@ -103,6 +110,10 @@ pub fn run(options: &Options) -> Result<String, ProgramError> {
     for strategy in &report.strategies {
         let name = dhat_file(&strategy.name);
         fs::rename(partial.path().join(&name), options.out.join(&name)).map_err(|error| failed(&error))?;
+    }
+    for sites in report.tracking.iter().flat_map(|tracking| &tracking.strategies) {
+        let name = &sites.pprof_file;
+        fs::rename(partial.path().join(name), options.out.join(name)).map_err(|error| failed(&error))?;
     }
     let written = report.write(&options.out).map_err(|error| failed(&error))?;
     drop(partial);
@@ -190,21 +201,27 @@ impl Run<'_> {
         }
     }
 
-    /// Runs every process and sums up each strategy's.
-    fn strategies(&self) -> Result<Vec<report::Strategy>, ProgramError> {
-        let names = &self.options.strategies;
+    /// The whole input, timed and with the clock warmed up.
+    fn job(&self) -> Job {
         let mut pass = input::requests(&self.trace.tasks, self.options.batch, self.options.seed);
         pass.truncate(self.options.requests);
-        let mut job = Job {
+        Job {
             strategy: Name::Heap,
             requests: self.options.requests,
             batch: self.options.batch,
             threads: self.options.threads,
             warm_up: true,
             dhat_file: None,
+            sites_file: None,
             nodes: self.trace.nodes.clone(),
             pass,
-        };
+        }
+    }
+
+    /// Runs every process and sums up each strategy's.
+    fn strategies(&self) -> Result<Vec<report::Strategy>, ProgramError> {
+        let names = &self.options.strategies;
+        let mut job = self.job();
         let progress = progress(names.len() * (ROUNDS + 2));
         let mut timed: Vec<Vec<Outcome>> = vec![Vec::new(); names.len()];
         for round in 0..ROUNDS {
@@ -236,6 +253,53 @@ impl Run<'_> {
         }
         progress.finish_and_clear();
         Ok(strategies)
+    }
+
+    /// Where each strategy's memory comes from, and what it costs to find out. On the system's allocator: mimalloc's heap
+    /// would ask for the same.
+    fn tracking(&self) -> Result<report::Tracking, ProgramError> {
+        let names: Vec<Name> =
+            self.options.strategies.iter().copied().filter(|name| *name != Name::HeapMimalloc).collect();
+        let timed = names.first().copied().unwrap_or(Name::Heap);
+        let progress = progress(TRACKING_ROUNDS * (1 + Tracked::ALL.len()) + names.len());
+        let mut job = self.job();
+        job.strategy = timed;
+        let mut ratios = [const { Vec::new() }; Tracked::ALL.len()];
+        for round in 0..TRACKING_ROUNDS {
+            progress.set_message(format!("tracking {timed}, round {} of {TRACKING_ROUNDS}", round + 1));
+            let mean = |purpose| {
+                progress.inc(1);
+                Ok(self.outcome(&job, purpose)?.ns_per_request.mean)
+            };
+            let mut tracked = [0.0; Tracked::ALL.len()];
+            // Forwards and backwards by turns, as the strategies are.
+            let plain_first = if round % 2 == 0 { Some(mean(Purpose::Time)?) } else { None };
+            for step in 0..tracked.len() {
+                let at = if round % 2 == 0 { step } else { tracked.len() - 1 - step };
+                tracked[at] = mean(Purpose::Track(Tracked::ALL[at]))?;
+            }
+            let plain = if let Some(plain) = plain_first { plain } else { mean(Purpose::Time)? };
+            ratios.iter_mut().zip(tracked).for_each(|(ratios, tracked)| ratios.push(tracked / plain));
+        }
+        let cost = Tracked::ALL.iter().zip(ratios).filter_map(|(kind, ratios)| {
+            Some(report::Cost { kind: kind.as_str().to_owned(), times: Spread::of(ratios)? })
+        });
+        let cost = cost.collect();
+        job.warm_up = false;
+        let mut strategies = Vec::new();
+        for name in names {
+            job.strategy = name;
+            let file = self.partial.join(format!("sites-{name}"));
+            job.sites_file = Some(file.clone());
+            progress.set_message(format!("sites of {name}"));
+            self.outcome(&job, Purpose::Track(Tracked::Complete))?;
+            progress.inc(1);
+            let read = SitesFile::read(&file.with_extension("json"));
+            let read = read.map_err(|error| ProgramError::Failed(format!("the sites of {name}: {error}")))?;
+            strategies.push(report::StrategySites::new(name.as_str(), format!("sites-{name}.pb"), read));
+        }
+        progress.finish_and_clear();
+        Ok(report::Tracking { timed: timed.to_string(), cost, strategies })
     }
 
     /// Starts a worker and hears it out.

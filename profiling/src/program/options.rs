@@ -42,6 +42,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = "target/profile")]
     pub out: PathBuf,
 
+    /// Also find out where each strategy's memory comes from: top sites, flame graphs, files for pprof
+    #[arg(long)]
+    pub sites: bool,
+
     /// Strategies to compare, separated by commas
     #[arg(long, value_name = "A,B", value_delimiter = ',', default_values_t = Name::ALL)]
     pub strategies: Vec<Name>,

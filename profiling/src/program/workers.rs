@@ -1,7 +1,7 @@
 //! The worker binaries: where they are, and how they come to be there.
 //!
 //! A global allocator is a matter of a whole binary, and `cargo run` builds one. So this program, once it runs, asks cargo
-//! for the other three, with the profile and target directory that it was built with itself. Cargo decides what is up
+//! for the others, with the profile and target directory that it was built with itself. Cargo decides what is up
 //! to date; in the usual case that takes a fraction of a second.
 
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use super::processes::{ProcessError, Processes};
 use crate::strategy::Name;
 
 /// The binaries beside the program itself, which is the worker with the system's allocator.
-const BINARIES: [&str; 3] = ["replay-mimalloc", "replay-counting", "replay-dhat"];
+const BINARIES: [&str; 4] = ["replay-mimalloc", "replay-counting", "replay-dhat", "replay-sites"];
 
 /// What a process is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,40 @@ pub(super) enum Purpose {
     Count,
     /// To write a DHAT file.
     Dhat,
+    /// To run with the tracking allocator.
+    Track(Tracked),
+}
+
+/// What the tracking allocator does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tracked {
+    /// It counts.
+    Counting,
+    /// Sites of a sample.
+    Sampled,
+    /// Every call's site.
+    Complete,
+}
+
+impl Tracked {
+    pub(super) const ALL: [Self; 3] = [Self::Counting, Self::Sampled, Self::Complete];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counting => "counting",
+            Self::Sampled => "sampled",
+            Self::Complete => "complete",
+        }
+    }
+
+    /// What the environment says to the worker.
+    const fn variable(self) -> &'static str {
+        match self {
+            Self::Counting => "0",
+            Self::Sampled => "sample",
+            Self::Complete => "1",
+        }
+    }
 }
 
 /// The worker binaries, known to exist.
@@ -71,6 +105,11 @@ impl Workers {
         match (purpose, strategy) {
             (Purpose::Count, _) => Command::new(self.sibling("replay-counting")),
             (Purpose::Dhat, _) => Command::new(self.sibling("replay-dhat")),
+            (Purpose::Track(kind), _) => {
+                let mut command = Command::new(self.sibling("replay-sites"));
+                command.env("BLIXARD_TRACK_ALLOCATION_SITES", kind.variable()).env_remove("BLIXARD_PRINT_ALLOCATIONS");
+                command
+            }
             (Purpose::Time, Name::HeapMimalloc) => Command::new(self.sibling("replay-mimalloc")),
             (Purpose::Time, _) => {
                 let mut command = Command::new(&self.program);

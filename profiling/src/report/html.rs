@@ -8,6 +8,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::tracking::push_tracking;
 use super::{Ratio, Report, ReportError, Spread, Strategy, plots, units};
 
 const STYLE: &str = include_str!("report.css");
@@ -35,6 +36,9 @@ pub(super) fn page(report: &Report) -> Result<String, ReportError> {
     push_allocator_calls(&mut html, report)?;
     push_live_bytes(&mut html, report)?;
     push_arenas(&mut html, report);
+    if let Some(tracking) = &report.tracking {
+        push_tracking(&mut html, tracking);
+    }
     push_dhat(&mut html, report);
     push_repeat(&mut html, report);
 
@@ -223,7 +227,7 @@ fn push_repeat(html: &mut String, report: &Report) {
     );
 }
 
-fn push_figure(html: &mut String, caption: &str, svg: &str) {
+pub(super) fn push_figure(html: &mut String, caption: &str, svg: &str) {
     push(
         html,
         format_args!(
@@ -247,13 +251,13 @@ fn push_palette(html: &mut String) {
 }
 
 /// A table whose first column names the rows.
-struct Table<'a> {
+pub(super) struct Table<'a> {
     html: &'a mut String,
     columns: usize,
 }
 
 impl<'a> Table<'a> {
-    fn open<'n>(html: &'a mut String, columns: impl IntoIterator<Item = &'n str>) -> Self {
+    pub(super) fn open<'n>(html: &'a mut String, columns: impl IntoIterator<Item = &'n str>) -> Self {
         html.push_str("<div class=\"wide\"><table>\n<thead><tr><td></td>");
         let mut count = 0;
         for column in columns {
@@ -274,7 +278,7 @@ impl<'a> Table<'a> {
         self.cells(name, strategies.iter().map(cell));
     }
 
-    fn cells(&mut self, name: &str, cells: impl IntoIterator<Item = String>) {
+    pub(super) fn cells(&mut self, name: &str, cells: impl IntoIterator<Item = String>) {
         push(self.html, format_args!("<tr><th scope=\"row\">{}</th>", Escaped(name)));
         for cell in cells {
             push(self.html, format_args!("<td>{}</td>", Escaped(&cell)));
@@ -282,13 +286,13 @@ impl<'a> Table<'a> {
         self.html.push_str("</tr>\n");
     }
 
-    fn close(self) {
+    pub(super) fn close(self) {
         self.html.push_str("</tbody>\n</table></div>\n");
     }
 }
 
 /// Text that cannot be markup, neither between tags nor in a quoted attribute.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -309,7 +313,7 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// A file beside the page as the target of a link; never another scheme, host or folder level by accident.
-fn path_in_link(file: &str) -> String {
+pub(super) fn path_in_link(file: &str) -> String {
     let mut link = "./".to_owned();
     for byte in file.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
@@ -340,7 +344,7 @@ fn dash() -> String {
     "–".to_owned()
 }
 
-fn push(html: &mut String, text: fmt::Arguments<'_>) {
+pub(super) fn push(html: &mut String, text: fmt::Arguments<'_>) {
     html.write_fmt(text).expect("writing into a String does not fail, and no Display of this file does");
 }
 

@@ -11,6 +11,7 @@ mod html;
 mod plots;
 #[cfg(test)]
 mod tests;
+mod tracking;
 pub mod units;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
+
+pub use tracking::{Cost, StrategySites, TopSite, Tracking};
 
 pub use figures::{ArenaBytes, Input, LivePoint, PhaseNs, Ratio, RequestNs, Round, RoundRatios, Spread, Strategy};
 
@@ -76,6 +79,9 @@ pub struct Report {
     pub strategies: Vec<Strategy>,
     /// `"heap/arena"` and the like: how many times the first takes the time of the second.
     pub ratios: BTreeMap<String, Ratio>,
+    /// Where memory comes from, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking: Option<Tracking>,
 }
 
 impl Report {
@@ -87,7 +93,7 @@ impl Report {
     #[must_use]
     pub fn new(input: Input, command: Vec<String>, machine: String, strategies: Vec<Strategy>) -> Self {
         let ratios = ratios(&strategies);
-        Self { schema: SCHEMA, command, machine, input, strategies, ratios }
+        Self { schema: SCHEMA, command, machine, input, strategies, ratios, tracking: None }
     }
 
     /// Whether all strategies did the same work.

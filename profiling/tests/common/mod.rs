@@ -18,6 +18,7 @@ pub(crate) fn small_job(requests: usize) -> Job {
         threads: 1,
         warm_up: false,
         dhat_file: None,
+        sites_file: None,
         nodes: input::generate::nodes(4, 7),
         pass: input::requests(&tasks, 16, 7),
     }
