@@ -11,8 +11,8 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Either kind of arena: for functions that build values and do not care which. A function that also builds collections
-/// takes `arena: &'a A` with `A: AnyArena` and `&'a A: Allocator`.
+/// Either kind of arena: for functions that build values and collections and do not care which. One that also builds
+/// other people's collections asks for `&'a A: Allocator` beside it.
 ///
 /// ```
 /// use blixard_arena::arena::{AnyArena, Arena, SharedArena};
@@ -23,6 +23,10 @@ use std::sync::Arc;
 ///
 /// assert_eq!(greet(&Arena::new(), "vm-1"), greet(&SharedArena::new(), "vm-1"));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an arena",
+    note = "from a pool's guard, pass the arena in it: `&*guard`"
+)]
 #[expect(clippy::mut_from_ref, reason = "fresh memory: nobody else can have it")]
 pub trait AnyArena: Local {
     /// [`Arena::alloc`].

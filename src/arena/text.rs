@@ -11,6 +11,7 @@ use super::blocks;
 use super::ledger::{BudgetExceeded, Refusal};
 use super::local::Local;
 use super::values::{self, copy_short};
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -161,13 +162,16 @@ impl<'t> Sink<'t> {
 }
 
 pub(super) fn concat<'a, L: Local, E: Refusal>(arena: &'a L, pieces: &impl Piece) -> Result<&'a mut str, E> {
-    let room = values::alloc_uninit_slice::<L, u8, E>(arena, pieces.bytes_max())?;
-    let (at, cap) = (NonNull::from(&mut *room).cast::<u8>(), room.len());
-    let mut sink = Sink::new(room);
-    pieces.put(&mut sink);
-    let len = sink.len();
+    let cap = pieces.bytes_max();
+    let at = values::raw_slice::<L, u8, E>(arena, cap)?;
+    let len = {
+        // SAFETY: fresh memory for `cap` bytes, which nobody else has; uninitialised is fine for `MaybeUninit`.
+        let mut sink = Sink::new(unsafe { slice::from_raw_parts_mut(at.as_ptr().cast(), cap) });
+        pieces.put(&mut sink);
+        sink.len()
+    };
     if len < cap {
-        // SAFETY: the block just allocated; of its reference nothing is left.
+        // SAFETY: the block just allocated.
         unsafe { blocks::shrink_values(arena, at, cap, len) };
     }
     // SAFETY: `len` bytes are written there; lifetime as in `format`.
@@ -177,6 +181,18 @@ pub(super) fn concat<'a, L: Local, E: Refusal>(arena: &'a L, pieces: &impl Piece
 }
 
 impl Piece for str {
+    #[inline(always)]
+    fn bytes_max(&self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn put(&self, to: &mut Sink<'_>) {
+        to.put(self);
+    }
+}
+
+impl Piece for Cow<'_, str> {
     #[inline(always)]
     fn bytes_max(&self) -> usize {
         self.len()

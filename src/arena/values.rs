@@ -64,7 +64,7 @@ pub(super) fn alloc_uninit_slice<L: Local, T, E: Refusal>(arena: &L, len: usize)
 }
 
 #[inline(always)]
-fn raw_slice<L: Local, T, E: Refusal>(arena: &L, len: usize) -> Result<NonNull<T>, E> {
+pub(super) fn raw_slice<L: Local, T, E: Refusal>(arena: &L, len: usize) -> Result<NonNull<T>, E> {
     let local = arena.local::<E>(INSIDE)?;
     match Layout::array::<T>(len) {
         Ok(layout) => Ok(local.raw::<E>(layout)?.cast()),

@@ -12,10 +12,10 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop, MaybeUninit};
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 /// An owned value in an arena: dropped with its box, while its memory stays the arena's.
@@ -60,8 +60,11 @@ impl<'a, T: 'a> Box<'a, T> {
     /// With [`BudgetExceeded`] over budget.
     #[inline]
     pub fn new_in<A: AnyArena>(value: T, arena: &'a A) -> Self {
+        // The place first: over budget the value is still ours, and is dropped.
         // As `MaybeUninit`, which needs no Drop: the box sees to that.
-        Self::owning_uninit(arena.alloc(MaybeUninit::new(value)))
+        let place = arena.alloc_with(MaybeUninit::uninit);
+        place.write(value);
+        Self::owning_uninit(place)
     }
 
     /// [`new_in`](Self::new_in), or an error; the value is dropped then.
@@ -103,44 +106,33 @@ impl<'a, T: 'a> Box<'a, T> {
         // SAFETY: the box was its only owner and is gone without dropping it.
         unsafe { boxed.value.read() }
     }
-
-    /// The same box as one of a trait object or a slice: `as_unsized` is the coercion, written `|value| value`.
-    ///
-    /// # Panics
-    ///
-    /// If `as_unsized` returns anything but the value that it was given, as a whole.
-    ///
-    /// ```
-    /// use blixard_arena::{Arena, collections::Box};
-    ///
-    /// trait Check { fn passes(&self, cores: u32) -> bool; }
-    /// struct Below(u32);
-    /// impl Check for Below { fn passes(&self, cores: u32) -> bool { cores < self.0 } }
-    ///
-    /// let arena = Arena::new();
-    /// let check: Box<'_, dyn Check> = Box::unsize(Box::new_in(Below(8), &arena), |check| check);
-    /// assert!(check.passes(4) && !check.passes(8));
-    /// ```
-    #[inline]
-    pub fn unsize<U: ?Sized>(boxed: Self, as_unsized: fn(&mut T) -> &mut U) -> Box<'a, U> {
-        let mut value = boxed.value;
-        // SAFETY: alive, and the box is ours. If the call panics the box drops it.
-        let wide = NonNull::from(as_unsized(unsafe { value.as_mut() }));
-        // The same place and size means the same value: a part of it would be smaller or empty, and a value without
-        // bytes that is not this one can only be one that was given away for good.
-        // SAFETY: just returned as a reference.
-        let size = mem::size_of_val(unsafe { wide.as_ref() });
-        let same = ptr::addr_eq(wide.as_ptr(), value.as_ptr()) && size == size_of::<T>();
-        assert!(same, "`unsize` wants the value itself back, under another type");
-        let _kept = ManuallyDrop::new(boxed);
-        Box { value: wide, _in: PhantomData }
-    }
 }
 
 impl<'a, T: ?Sized + 'a> Box<'a, T> {
     /// Owns a value that needs no Drop.
     pub(super) fn owning(value: &'a mut T) -> Self {
         Self { value: NonNull::from(value), _in: PhantomData }
+    }
+
+    /// The address of the value, and the borrow that it lives in: for [`unsize_box!`](crate::unsize_box). Whoever has them
+    /// owns the value.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn into_parts(boxed: Self) -> (*mut T, PhantomData<&'a ()>) {
+        (ManuallyDrop::new(boxed).value.as_ptr(), PhantomData)
+    }
+
+    /// Owns a value again.
+    ///
+    /// # Safety
+    ///
+    /// The parts come from one call of [`into_parts`](Self::into_parts), the address unsized at most, and are used once.
+    #[doc(hidden)]
+    #[must_use]
+    pub unsafe fn from_parts(value: *mut T, borrow: PhantomData<&'a ()>) -> Self {
+        let _ = borrow;
+        // SAFETY: it was that of a box, which is not null.
+        Self { value: unsafe { NonNull::new_unchecked(value) }, _in: PhantomData }
     }
 
     /// Lends the value for the rest of the request. It is not dropped.
@@ -273,4 +265,44 @@ impl<E: ?Sized + std::error::Error> std::error::Error for Box<'_, E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         (**self).source()
     }
+}
+
+/// Makes a [`Box`](crate::collections::Box) one of a trait object or of a slice, as the compiler does by itself for std's.
+///
+/// ```
+/// use blixard_arena::{Arena, collections::{Box, Vec}, unsize_box};
+///
+/// trait Check { fn passes(&self, cores: u32) -> bool; }
+/// struct Below(u32);
+/// impl Check for Below { fn passes(&self, cores: u32) -> bool { cores < self.0 } }
+/// struct Even;
+/// impl Check for Even { fn passes(&self, cores: u32) -> bool { cores % 2 == 0 } }
+///
+/// let arena = Arena::new();
+/// let checks = [
+///     unsize_box!(Box::new_in(Below(8), &arena) => dyn Check),
+///     unsize_box!(Box::new_in(Even, &arena) => dyn Check),
+/// ];
+/// assert!(checks.iter().all(|check| check.passes(4)));
+/// ```
+///
+/// Only a coercion gets through, never another value:
+///
+/// ```compile_fail
+/// # use blixard_arena::{Arena, collections::Box, unsize_box};
+/// let arena = Arena::new();
+/// unsize_box!(Box::new_in(1u64, &arena) => u32);
+/// ```
+#[macro_export]
+macro_rules! unsize_box {
+    ($boxed:expr => $type:ty) => {{
+        let (value, borrow) = $crate::collections::Box::into_parts($boxed);
+        // From one raw pointer to another only an unsizing coercion is left.
+        let wide: *mut $type = value;
+        #[allow(unsafe_code, reason = "the parts of the box above, used once, its address unsized at most")]
+        // SAFETY: as said.
+        unsafe {
+            $crate::collections::Box::from_parts(wide, borrow)
+        }
+    }};
 }

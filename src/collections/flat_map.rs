@@ -82,6 +82,21 @@ impl<K, V> FlatMap<K, V> {
     pub fn new() -> Self {
         Self::with_hasher(SeededState)
     }
+
+    /// An empty map on the heap with room for `cap` pairs.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] when the global allocator has no memory.
+    #[must_use]
+    pub fn with_capacity(cap: usize) -> Self
+    where
+        K: Eq + Hash,
+    {
+        let mut map = Self::new();
+        map.reserve(cap);
+        map
+    }
 }
 
 /// On the heap.
@@ -109,6 +124,35 @@ impl<'a, K, V, A: AnyArena> FlatMap<K, V, &'a A> {
     #[must_use]
     pub fn new_in(arena: &'a A) -> Self {
         Self::with_hasher_in(SeededState, arena)
+    }
+
+    /// An empty map in an arena with room for `cap` pairs.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] over budget.
+    #[must_use]
+    pub fn with_capacity_in(cap: usize, arena: &'a A) -> Self
+    where
+        K: Eq + Hash,
+    {
+        let mut map = Self::new_in(arena);
+        map.reserve(cap);
+        map
+    }
+
+    /// [`with_capacity_in`](Self::with_capacity_in), or an error: for a number that came from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    pub fn try_with_capacity_in(cap: usize, arena: &'a A) -> Result<Self, BudgetExceeded>
+    where
+        K: Eq + Hash,
+    {
+        let mut map = Self::new_in(arena);
+        map.try_reserve(cap)?;
+        Ok(map)
     }
 
     /// All pairs that an iterator yields; of equal keys the later value stands. The iterator may itself build values in
@@ -473,6 +517,19 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
 
     pub(super) fn pair_mut(&mut self, position: usize) -> &mut (K, V) {
         &mut self.table.as_mut_slice()[position]
+    }
+}
+
+/// By value.
+impl<K, V, A: Memory, S> FlatMap<K, V, A, S> {
+    /// The keys, by value, in their order.
+    pub fn into_keys(self) -> impl DoubleEndedIterator<Item = K> + ExactSizeIterator {
+        self.into_iter().map(|(key, _)| key)
+    }
+
+    /// The values, by value, in the order of their keys.
+    pub fn into_values(self) -> impl DoubleEndedIterator<Item = V> + ExactSizeIterator {
+        self.into_iter().map(|(_, value)| value)
     }
 }
 

@@ -50,6 +50,21 @@ impl<T> FlatSet<T> {
     pub fn new() -> Self {
         Self::with_hasher(SeededState)
     }
+
+    /// An empty set on the heap with room for `cap` values.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] when the global allocator has no memory.
+    #[must_use]
+    pub fn with_capacity(cap: usize) -> Self
+    where
+        T: Eq + Hash,
+    {
+        let mut set = Self::new();
+        set.reserve(cap);
+        set
+    }
 }
 
 /// On the heap.
@@ -69,6 +84,35 @@ impl<'a, T, A: AnyArena> FlatSet<T, &'a A> {
     #[must_use]
     pub fn new_in(arena: &'a A) -> Self {
         Self::with_hasher_in(SeededState, arena)
+    }
+
+    /// An empty set in an arena with room for `cap` values.
+    ///
+    /// # Panics
+    ///
+    /// With [`BudgetExceeded`] over budget.
+    #[must_use]
+    pub fn with_capacity_in(cap: usize, arena: &'a A) -> Self
+    where
+        T: Eq + Hash,
+    {
+        let mut set = Self::new_in(arena);
+        set.reserve(cap);
+        set
+    }
+
+    /// [`with_capacity_in`](Self::with_capacity_in), or an error: for a number that came from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    pub fn try_with_capacity_in(cap: usize, arena: &'a A) -> Result<Self, BudgetExceeded>
+    where
+        T: Eq + Hash,
+    {
+        let mut set = Self::new_in(arena);
+        set.try_reserve(cap)?;
+        Ok(set)
     }
 
     /// All values that an iterator yields, once each. The iterator may itself build values in this arena.
@@ -339,6 +383,12 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     #[must_use]
     pub fn is_subset<B: Memory, U: BuildHasher>(&self, other: &FlatSet<T, B, U>) -> bool {
         self.iter().all(|value| other.contains(value))
+    }
+
+    /// Whether this set has all values of `other`.
+    #[must_use]
+    pub fn is_superset<B: Memory, U: BuildHasher>(&self, other: &FlatSet<T, B, U>) -> bool {
+        other.iter().all(|value| self.contains(value))
     }
 
     /// Whether `other` has no value of this set.

@@ -22,7 +22,8 @@ pub(crate) struct List<T, A> {
     cap: usize,
     len: usize,
     memory: A,
-    /// A list drops its values where its memory does.
+    /// A list owns its values: where its memory drops them, this makes the compiler check that what they borrow is still
+    /// alive then. Nothing else does, since the memory does not know their type.
     _owns: PhantomData<T>,
 }
 
@@ -132,11 +133,17 @@ impl<T, A: Memory> List<T, A> {
         }
     }
 
+    /// The length with `more` values. It may overflow only where values have no bytes.
+    fn needed<E: Refusal>(&self, more: usize) -> Result<usize, E> {
+        let overflow = BudgetExceeded { asked: usize::MAX, used: 0, allowed: 0 };
+        self.len.checked_add(more).ok_or_else(|| E::refuse(overflow))
+    }
+
     /// Room for `more` values beyond `len`, with headroom for others to come.
     #[cold]
     #[inline(never)]
     fn grow_for<E: Refusal>(&mut self, more: usize) -> Result<(), E> {
-        let needed = self.len.saturating_add(more);
+        let needed = self.needed::<E>(more)?;
         let wanted = needed.max(self.cap.saturating_mul(2)).max(Self::FIRST);
         if self.grow_at_once(wanted) { Ok(()) } else { self.grow_slowly(needed, wanted) }
     }
@@ -158,7 +165,7 @@ impl<T, A: Memory> List<T, A> {
 
     #[inline(always)]
     pub(crate) fn reserve_exact<E: Refusal>(&mut self, more: usize) -> Result<(), E> {
-        if more > self.cap - self.len { self.grow_to(self.len.saturating_add(more)) } else { Ok(()) }
+        if more > self.cap - self.len { self.needed::<E>(more).and_then(|needed| self.grow_to(needed)) } else { Ok(()) }
     }
 
     /// Gives back what is not needed, where that takes no copy.

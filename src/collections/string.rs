@@ -477,6 +477,7 @@ impl<A: AnyArena> String<&A> {
     }
 }
 
+/// Never an error: over budget it panics with [`BudgetExceeded`].
 impl<A: AnyArena> fmt::Write for String<&A> {
     #[inline(always)]
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -516,6 +517,18 @@ impl<A: AnyArena> AsRef<str> for String<&A> {
 impl<A: AnyArena> AsRef<[u8]> for String<&A> {
     fn as_ref(&self) -> &[u8] {
         self.as_bytes()
+    }
+}
+
+impl<A: AnyArena> AsRef<std::ffi::OsStr> for String<&A> {
+    fn as_ref(&self) -> &std::ffi::OsStr {
+        self.as_str().as_ref()
+    }
+}
+
+impl<A: AnyArena> AsRef<std::path::Path> for String<&A> {
+    fn as_ref(&self) -> &std::path::Path {
+        self.as_str().as_ref()
     }
 }
 
@@ -599,6 +612,7 @@ macro_rules! equal_to {
 equal_to!(str);
 equal_to!(&str);
 equal_to!(std::string::String);
+equal_to!(Cow<'_, str>);
 
 macro_rules! extend {
     ([$($generics:tt)*] $piece:ty, |$string:ident, $item:ident| $push:expr) => {

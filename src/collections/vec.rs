@@ -815,6 +815,21 @@ equal!([] std::vec::Vec<U>);
 equal!([const N: usize] [U; N]);
 equal!([const N: usize] &[U; N]);
 
+macro_rules! equal_to {
+    ([$($generics:tt)*] $other:ty) => {
+        impl<T, U: PartialEq<T>, A: AnyArena, $($generics)*> PartialEq<Vec<T, &A>> for $other {
+            #[inline]
+            fn eq(&self, other: &Vec<T, &A>) -> bool {
+                &self[..] == other.as_slice()
+            }
+        }
+    };
+}
+equal_to!([][U]);
+equal_to!([] & [U]);
+equal_to!([] std::vec::Vec<U>);
+equal_to!([const N: usize] [U; N]);
+
 /// Appends bytes: never fails, and panics with [`BudgetExceeded`] over budget.
 impl<A: AnyArena> std::io::Write for Vec<u8, &A> {
     #[inline]
