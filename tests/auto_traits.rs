@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "a constant of the fallback that a row's type shadows is not read there")]
 
 use blixard_arena::arena::{ArenaFigures, Fallible, Histogram, PoolFigures, typed};
+use blixard_arena::intern::{self, ArenaInterner, InternError, Symbol};
 use blixard_arena::{
     Arena, ArenaOptions, ArenaPool, BudgetExceeded, PooledArena, PooledSharedArena, Reset, Sealed, SharedArena,
     sealed_root,
@@ -110,6 +111,16 @@ fn a_shared_arena_is_every_threads() {
     assert_eq!(traits!(PooledSharedArena), format!("{VALUE} Clone"));
     assert_eq!(traits!(ArenaPool), format!("{VALUE} Clone"));
     assert_eq!(traits!(Fallible<'static, SharedArena>), format!("{VALUE} Clone Copy"));
+}
+
+#[test]
+fn an_interner_goes_where_a_borrow_of_its_arena_does() {
+    assert_eq!(traits!(ArenaInterner<'static, Arena>), "Unpin UnwindSafe RefUnwindSafe Debug");
+    assert_eq!(traits!(ArenaInterner<'static, SharedArena>), VALUE);
+    assert_eq!(traits!(ArenaInterner<'static, SharedArena, Cell<u8>>), "Send Unpin UnwindSafe Debug");
+    assert_eq!(traits!(intern::Iter<'static, 'static>), format!("{VALUE} Clone"));
+    assert_eq!(traits!(Symbol), format!("{VALUE} Clone Copy"));
+    assert_eq!(traits!(InternError), format!("{VALUE} Clone Copy"));
 }
 
 #[test]

@@ -1,20 +1,38 @@
 //! Names, stored once: in a request, or in the process.
+//!
+//! | take | for |
+//! |---|---|
+//! | [`ArenaInterner`] | names that end with a request: in its arena, no heap call, a [`Symbol`] of 4 bytes or the `&str` itself |
+//! | [`StringPool`], [`InternedString`] | names that outlive requests, shared by all threads |
+//! | `ArenaBackend` (feature `string-interner`) | code that is written over string-interner's `StringInterner` |
+//!
+//! Names are compared by number or address, not by text: two symbols of one interner, or two strings of one pool, are
+//! equal exactly where their texts are.
 
 mod account;
+mod arena;
 mod constants;
 mod entry;
 mod figures;
 mod global;
 mod hash;
+#[cfg(feature = "string-interner")]
+mod interop;
 mod pool;
 mod shard;
 mod storage;
 mod string;
+mod symbol;
 mod table;
+mod text;
 
 pub use account::PoolFull;
+pub use arena::{ArenaInterner, InternError, Iter};
 pub use constants::ConstantSet;
 pub use figures::StringPoolFigures;
 pub use global::{GlobalPoolExists, global, intern, pin};
+#[cfg(feature = "string-interner")]
+pub use interop::{ArenaBackend, BackendIter};
 pub use pool::{StringPin, StringPool, StringPoolOptions};
 pub use string::{InternedString, Name};
+pub use symbol::Symbol;
