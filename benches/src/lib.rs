@@ -13,7 +13,11 @@
 pub mod contest;
 #[forbid(unsafe_code)]
 pub mod bump;
+#[forbid(unsafe_code)]
+pub mod intern_arena;
 pub mod limits;
+#[forbid(unsafe_code)]
+pub mod names;
 #[forbid(unsafe_code)]
 pub mod pool;
 #[forbid(unsafe_code)]
