@@ -158,6 +158,16 @@ impl AllocationSite {
 }
 
 impl SiteFrame {
+    /// For people: what is beyond a line's length of the name is left out.
+    fn short(&self) -> String {
+        const LETTERS_MAX: usize = 90;
+        if self.function.chars().count() <= LETTERS_MAX {
+            return self.to_string();
+        }
+        let cut = self.function.chars().take(LETTERS_MAX).collect::<String>() + "..";
+        Self { function: cut, ..self.clone() }.to_string()
+    }
+
     /// Whether it belongs to the standard library or to hash tables, where no leak is to be looked for. Names of inlined
     /// functions may come without their path, depending on the debug information, so files tell as well.
     fn is_librarys(&self) -> bool {
@@ -233,8 +243,8 @@ impl SiteProfile {
         sites
     }
 
-    /// The `n` sites with most of one sum, as text in columns: each with the frames that led to it, from the first one
-    /// outside of the standard library.
+    /// The `n` sites with most of one sum, as text in columns: each with the frames that led to it, without those of the
+    /// standard library, and without the ends of very long names.
     ///
     /// ```
     /// # use blixard_arena::tracking::{self, SiteSum};
@@ -249,10 +259,12 @@ impl SiteProfile {
         _ = writeln!(text, "{:>14} {:>12} {:>14} {:>12}  site", "bytes", "blocks", "live bytes", "live blocks");
         for site in self.top(n, sum) {
             let AllocationSite { blocks, bytes, live_blocks, live_bytes, .. } = site;
-            let place = site.place();
+            let own = site.own_frames();
+            let place = own.first().map_or_else(|| "(not known)".to_owned(), SiteFrame::short);
             _ = writeln!(text, "{bytes:>14} {blocks:>12} {live_bytes:>14} {live_blocks:>12}  {place}");
-            for frame in site.own_frames().iter().skip(1).take(SHOWN - 1) {
-                _ = writeln!(text, "{:56}  < {frame}", "");
+            let callers = own.iter().skip(1).filter(|frame| !frame.is_librarys());
+            for frame in callers.take(SHOWN - 1) {
+                _ = writeln!(text, "{:56}  < {}", "", frame.short());
             }
         }
         if self.not_followed_blocks > 0 {
