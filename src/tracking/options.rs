@@ -7,10 +7,12 @@
 #![forbid(unsafe_code)]
 
 use super::report::AllocationReport;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::Ordering;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Write as _};
+// Flags that publish nothing, in statics: std's serve under loom too.
+use std::sync::atomic::AtomicBool;
 
 /// Turns sites on: `1` for each call, `sample` or `sample:BYTES` for a sample.
 const SITES_VARIABLE: &str = "BLIXARD_TRACK_ALLOCATION_SITES";
