@@ -20,7 +20,7 @@ const CELL_MASK: u64 = (1 << CELL_BITS) - 1;
 const CELLS_MAX: usize = (1 << CELL_BITS) - 2;
 
 /// Items that travel together, at most.
-pub(super) const BATCH_MAX: usize = 8;
+pub(super) const BATCH_MAX: usize = 16;
 
 /// Items on their way into the depot or out of it, oldest first.
 #[derive(Debug)]
@@ -59,8 +59,10 @@ impl<T> Iterator for Batch<T> {
     }
 }
 
-/// See the module. Owns what lies in it.
+/// See the module. Owns what lies in it. Aligned so that its heads share no cache line (or its prefetched neighbour) with
+/// what every thread reads.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct Depot<T> {
     full: AtomicU64,
     free: AtomicU64,
@@ -109,11 +111,12 @@ impl<T> Depot<T> {
         self.low.swap(self.len(), Ordering::Relaxed).min(self.len())
     }
 
-    /// Puts a batch of at most [`Self::batch`] items in, or gives it back when there is no room.
-    pub(super) fn push(&self, batch: Batch<T>) -> Result<(), Batch<T>> {
+    /// Puts a batch of at most [`Self::batch`] items in; says whether there was room. If not it is still the caller's.
+    #[must_use]
+    pub(super) fn push(&self, batch: &Batch<T>) -> bool {
         debug_assert!(batch.len > 0 && batch.len <= self.batch, "{} of {}", batch.len, self.batch);
         let Some(cell) = self.take_cell(&self.free) else {
-            return Err(batch);
+            return false;
         };
         for (place, item) in self.places(cell).iter().zip(&batch.items) {
             // Relaxed, as in `pop`: the cell is ours.
@@ -122,7 +125,7 @@ impl<T> Depot<T> {
         // Counted before it can be popped, and off only after it was: so the count never passes below 0.
         self.len.fetch_add(batch.len, Ordering::Relaxed);
         self.put_cell(&self.full, cell);
-        Ok(())
+        true
     }
 
     /// Takes the batch that came last, if any.
@@ -214,16 +217,22 @@ mod tests {
         batch.map(unbox).collect()
     }
 
+    #[track_caller]
+    fn refused<const N: usize>(depot: &Depot<usize>, batch: Batch<usize>, values: [usize; N]) {
+        assert!(!depot.push(&batch));
+        assert_eq!(unbox_all(batch), values);
+    }
+
     #[test]
     fn gives_back_what_does_not_fit_and_hands_out_the_newest() {
         let depot = Depot::new(2, 1);
         assert!(depot.pop().is_none());
-        assert!(depot.push(batch([1])).is_ok());
-        assert!(depot.push(batch([2])).is_ok());
-        assert_eq!(unbox_all(depot.push(batch([3])).unwrap_err()), [3]);
+        assert!(depot.push(&batch([1])));
+        assert!(depot.push(&batch([2])));
+        refused(&depot, batch([3]), [3]);
         assert_eq!(depot.len(), 2);
         assert_eq!(depot.pop().map(unbox_all), Some(vec![2]));
-        assert!(depot.push(batch([4])).is_ok());
+        assert!(depot.push(&batch([4])));
         assert_eq!(depot.pop().map(unbox_all), Some(vec![4]));
         assert_eq!(depot.pop().map(unbox_all), Some(vec![1]));
         assert!(depot.pop().is_none());
@@ -232,24 +241,24 @@ mod tests {
     #[test]
     fn batches_come_out_as_they_went_in_full_or_not() {
         let depot = Depot::new(11, 4);
-        assert!(depot.push(batch([1, 2, 3, 4])).is_ok());
-        assert!(depot.push(batch([5])).is_ok());
-        assert_eq!(unbox_all(depot.push(batch([6, 7])).unwrap_err()), [7, 6], "11 hold two whole batches");
+        assert!(depot.push(&batch([1, 2, 3, 4])));
+        assert!(depot.push(&batch([5])));
+        refused(&depot, batch([6, 7]), [7, 6]); // 11 hold two whole batches
         assert_eq!(depot.len(), 5);
         assert_eq!(depot.pop().map(unbox_all), Some(vec![5]));
-        assert!(depot.push(batch([8, 9])).is_ok());
+        assert!(depot.push(&batch([8, 9])));
         assert_eq!(depot.pop().map(unbox_all), Some(vec![9, 8]), "nothing of a fuller batch before it");
-        assert!(depot.push(batch([10])).is_ok());
+        assert!(depot.push(&batch([10])));
     }
 
     #[test]
     fn what_nobody_needed_is_the_least_that_lay_there() {
         let depot = Depot::new(8, 2);
-        assert!(depot.push(batch([1, 2])).is_ok());
-        assert!(depot.push(batch([3, 4])).is_ok());
+        assert!(depot.push(&batch([1, 2])));
+        assert!(depot.push(&batch([3, 4])));
         assert_eq!(depot.unneeded(), 0, "it was empty");
         unbox_all(depot.pop().unwrap());
-        assert!(depot.push(batch([5, 6])).is_ok());
+        assert!(depot.push(&batch([5, 6])));
         assert_eq!(depot.unneeded(), 2);
         assert_eq!(depot.unneeded(), 4);
     }
@@ -257,7 +266,7 @@ mod tests {
     #[test]
     fn a_depot_for_nothing_takes_nothing() {
         let depot = Depot::new(0, 1);
-        assert_eq!(unbox_all(depot.push(batch([9])).unwrap_err()), [9]);
+        refused(&depot, batch([9]), [9]);
         assert!(depot.pop().is_none());
     }
 
@@ -274,9 +283,9 @@ mod tests {
                         let mut next = thread * PER_THREAD;
                         // Batches of 1, 2 and 3 by turns.
                         for n in (1..=3).cycle().take(PER_THREAD / 2) {
-                            match depot.push(batch(next..next + n)) {
-                                Ok(()) => {}
-                                Err(batch) => out.extend(unbox_all(batch)),
+                            let batch = batch(next..next + n);
+                            if !depot.push(&batch) {
+                                out.extend(unbox_all(batch));
                             }
                             next += n;
                             if n == 2 {

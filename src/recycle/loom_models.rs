@@ -104,7 +104,8 @@ impl Out {
 fn pushed(depot: &Depot<Thing>, item: NonNull<Thing>) {
     // SAFETY: the caller has the item.
     unsafe { item.as_ref() }.witness.touch();
-    if let Err(batch) = depot.push(alone(item)) {
+    let batch = alone(item);
+    if !depot.push(&batch) {
         batch.for_each(|item| drop(unbox(item)));
     }
 }
@@ -170,7 +171,7 @@ fn batches_travel_whole_between_a_thread_that_overflows_and_one_that_runs_dry() 
                         unsafe { item.as_ref() }.witness.touch();
                         batch.push(item);
                     }
-                    assert!(depot.push(batch).is_ok());
+                    assert!(depot.push(&batch));
                 }
             })
         };
@@ -217,9 +218,11 @@ fn depot_tells_a_head_that_came_back_from_one_that_stayed() {
         }
         assert_eq!(counts.items_dropped.load(SeqCst), 2);
         for _ in 0..2 {
-            assert!(depot.push(alone(leak(Thing::boxed(&counts)))).is_ok());
+            assert!(depot.push(&alone(leak(Thing::boxed(&counts)))));
         }
-        depot.push(alone(leak(Thing::boxed(&counts)))).unwrap_err().for_each(|item| drop(unbox(item)));
+        let refused = alone(leak(Thing::boxed(&counts)));
+        assert!(!depot.push(&refused));
+        refused.for_each(|item| drop(unbox(item)));
         for _ in 0..2 {
             drop(popped(&depot).map(unbox).unwrap());
         }

@@ -11,3 +11,5 @@ mod registry;
 mod slot;
 
 pub(crate) use recycler::{Kind, Limits, Link, Recycler, Taken, try_box};
+#[cfg(all(test, blixard_loom))]
+pub(crate) use registry::end_thread;

@@ -66,7 +66,7 @@ pub(crate) struct Taken<T> {
 /// Bounds on what lies idle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Items in one thread's stack, at most 16.
+    /// Items in one thread's stack, at most 32.
     pub(crate) per_thread: usize,
     /// Items in all stacks and the depot together.
     pub(crate) idle_max: usize,
@@ -449,7 +449,7 @@ impl<K: Kind> Inner<K> {
 
     /// Puts a batch in the depot, or drops it where that has no room.
     fn store(&self, batch: Batch<K::Item>) {
-        if let Err(batch) = self.depot.push(batch) {
+        if !self.depot.push(&batch) {
             // SAFETY: a batch that the depot refuses is ours.
             batch.for_each(|item| unsafe { self.discard(item) });
         }
@@ -493,7 +493,7 @@ impl<K: Kind> Inner<K> {
         if slot.len.load(Ordering::Relaxed) >= slot.room.load(Ordering::Relaxed) {
             let batch = slot.oldest(self.depot.batch());
             let n = batch.len();
-            if n == 0 || self.depot.push(batch).is_err() {
+            if n == 0 || !self.depot.push(&batch) {
                 return false;
             }
             slot.remove_oldest(n);

@@ -159,7 +159,7 @@ impl Registry {
 
 /// What the end of the calling thread does, at a moment that a model can wait for.
 #[cfg(all(test, blixard_loom))]
-pub(super) fn end_thread() {
+pub(crate) fn end_thread() {
     REGISTRY.with(Registry::leave_all);
 }
 

@@ -12,7 +12,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 /// Room for idle items in one thread's stack, at most.
-pub(super) const STACK_MAX: usize = 16;
+pub(super) const STACK_MAX: usize = 32;
 
 /// See the module. Aligned so that two threads never write one cache line (or its prefetched neighbour).
 #[repr(align(128))]
