@@ -335,36 +335,41 @@ fn no_more_lie_idle_than_may() {
 #[test]
 fn parked_threads_hold_no_more_than_per_thread_bytes_max() {
     const THREADS: usize = 6;
-    for (per_thread_kib, expected) in [(0, 0), (15, 0), (17, 1), (70, 4), (100_000, 16)] {
+    for (per_thread_kib, expected) in [(0, 0), (15, 0), (17, 1), (70, 4), (100_000, 32)] {
         let pool = VecPool::<u8>::builder_with_capacity(8 << 10)
             .per_thread_bytes_max(per_thread_kib << 10)
             .idle_max(1000)
             .leak_sites_one_in(0)
             .build();
-        let (parked, released) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
-        thread::scope(|scope| {
+        let (taken, parked, released) = (Barrier::new(THREADS), Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+        // Judged only after the threads are released: a panic here would leave them waiting.
+        let (all, held) = thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS)
                 .map(|_| {
                     scope.spawn(|| {
-                        drop((0..40).map(|_| pool.acquire()).collect::<Vec<_>>());
+                        let many: Vec<_> = (0..40).map(|_| pool.acquire()).collect();
+                        taken.wait();
+                        drop(many);
                         parked.wait();
                         released.wait();
                     })
                 })
                 .collect();
             parked.wait();
-            assert!(pool.figures().idle > THREADS * expected, "the depot holds the rest");
+            let all = pool.figures().idle;
             pool.clear();
             let held = pool.figures().idle;
-            assert!(held <= THREADS * expected, "{held} with {THREADS} parked threads, {expected} each");
-            assert!(held * (16 << 10) <= THREADS * (per_thread_kib << 10));
-            assert!(held >= THREADS * expected.min(8), "and they do hold what they may use next: {held}");
             released.wait();
             // A scope alone does not wait until they have ended.
             for thread in threads {
                 thread.join().unwrap();
             }
+            (all, held)
         });
+        assert_eq!(all, THREADS * 40, "the depot holds the rest");
+        assert!(held <= THREADS * expected, "{held} with {THREADS} parked threads, {expected} each");
+        assert!(held * (16 << 10) <= THREADS * (per_thread_kib << 10));
+        assert!(held >= THREADS * expected.min(8), "and they do hold what they may use next: {held}");
         // What they left is in reach.
         pool.clear();
         assert_eq!(pool.figures().idle, 0);

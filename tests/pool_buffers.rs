@@ -91,8 +91,8 @@ fn the_processs_pools() {
     assert!(SMALL_BUFFER_POOL.acquire().capacity() >= 1 << 10);
     assert!(LARGE_BUFFER_POOL.acquire().capacity() >= 64 << 10);
     let mut map = METADATA_MAP_POOL.acquire();
-    for i in 0..14 {
-        map.insert(format!("key {i}"), "value".into());
+    for i in 0..20 {
+        map.insert(format!("key {i}"), "value".to_owned());
     }
     let capacity = map.capacity();
     drop(map);

@@ -44,8 +44,8 @@ pub struct ObjectPoolBuilder<T, R = Callbacks<T>> {
 }
 
 impl<T: Send + 'static, R: Recycle<T>> ObjectPoolBuilder<T, R> {
-    /// How many objects lie idle at most by default: 256.
-    pub const IDLE_DEFAULT: usize = 256;
+    /// How many objects lie idle at most by default: 1,024.
+    pub const IDLE_DEFAULT: usize = 1024;
     /// The bytes of idle objects that a thread keeps at most by default: 1 MiB.
     pub const PER_THREAD_BYTES_DEFAULT: usize = 1 << 20;
     /// The bytes that a returned object may hold by default: 64 KiB.
@@ -81,7 +81,7 @@ impl<T: Send + 'static, R: Recycle<T>> ObjectPoolBuilder<T, R> {
 
     /// The most bytes of idle objects that one thread keeps for itself, out of reach of [`TypedObjectPool::trim`] by
     /// others. An object is taken to hold all that it may, `retain_bytes_max` and its own size, so that nothing has to
-    /// be counted at a return: a thread keeps as many as then fit, at most 16. If none does, every object comes from
+    /// be counted at a return: a thread keeps as many as then fit, at most 32. If none does, every object comes from
     /// the depot and goes back there, which costs some ten times as much.
     pub fn per_thread_bytes_max(mut self, bytes: usize) -> Self {
         self.per_thread_bytes_max = bytes;

@@ -19,7 +19,7 @@
 //!
 //! | limit | default | what happens there |
 //! |---|---|---|
-//! | [`idle_max`](ObjectPoolBuilder::idle_max) | 256 objects | one that comes back beyond it is dropped |
+//! | [`idle_max`](ObjectPoolBuilder::idle_max) | 1,024 objects | one that comes back beyond it is dropped |
 //! | [`per_thread_bytes_max`](ObjectPoolBuilder::per_thread_bytes_max) | 1 MiB | further ones go to the depot |
 //! | [`retain_bytes_max`](ObjectPoolBuilder::retain_bytes_max) | 64 KiB | an object that holds more is dropped when it comes back |
 //! | [`live_max`](ObjectPoolBuilder::live_max) | none | [`try_acquire`](TypedObjectPool::try_acquire) says no |
@@ -31,6 +31,8 @@ mod builder;
 #[cfg(feature = "bytes")]
 mod bytes;
 mod figures;
+#[cfg(all(test, blixard_loom))]
+mod loom_models;
 mod objects;
 mod rules;
 mod sites;

@@ -150,7 +150,7 @@ impl<T, R: Recycle<T>> Objects<T, R> {
 ///
 /// Guards are owned, `'static`, and count nothing, so that a borrowed form would be no cheaper; [`with`](Self::with)
 /// lends an object to a closure. Guards may outlive the pool's last handle; their objects are then dropped. Bounds: see
-/// [the module](super). The pool itself holds 256 bytes for each thread that uses it at a time.
+/// [the module](super). The pool itself holds 384 bytes for each thread that uses it at a time.
 pub struct TypedObjectPool<T: Send + 'static, R: Recycle<T> = Callbacks<T>> {
     recycler: Recycler<Objects<T, R>>,
 }

@@ -9,8 +9,7 @@ use super::builder::ObjectPoolBuilder;
 use super::figures::ObjectPoolFigures;
 use super::objects::{Pooled, TypedObjectPool};
 use super::rules::Recycle;
-use crate::collections::SeededState;
-use std::collections::HashMap;
+use crate::collections::FlatMap;
 use std::io;
 use std::sync::LazyLock;
 
@@ -131,7 +130,7 @@ fn buffers(name: &'static str, bytes: usize) -> VecPool<u8> {
 
 /// Buffers of 1 KiB for the whole process: messages, keys, log records.
 ///
-/// At most 256 lie idle, 16 of them with one thread; one that grew beyond 2 KiB is dropped when it comes back.
+/// At most 1,024 lie idle, 32 of them with one thread; one that grew beyond 2 KiB is dropped when it comes back.
 ///
 /// ```
 /// use blixard_arena::pool::SMALL_BUFFER_POOL;
@@ -167,7 +166,7 @@ pub static LARGE_BUFFER_POOL: LazyLock<VecPool<u8>> = LazyLock::new(|| buffers("
 /// assert_eq!(pool.acquire(16_000).capacity(), 16 << 10); // the same one
 /// ```
 ///
-/// Each class is a [`VecPool`] of its own, of which 32 MiB lie idle at most, 256 buffers at most, and 1 MiB with one
+/// Each class is a [`VecPool`] of its own, of which 32 MiB lie idle at most, 1,024 buffers at most, and 1 MiB with one
 /// thread. What is asked beyond the largest class is made to measure and dropped when it comes back.
 #[derive(Clone, Debug)]
 pub struct BufferPool {
@@ -242,12 +241,12 @@ impl Default for BufferPool {
     }
 }
 
-/// A map of text to text.
-pub type MetadataMap = HashMap<String, String, SeededState>;
+/// A map of text to text on the heap.
+pub type MetadataMap = FlatMap<String, String>;
 
 /// Maps of text to text for the whole process: labels and annotations that outlive a request.
 ///
-/// At most 256 lie idle, 15 of them with one thread; one that takes more than 64 KiB is dropped when it comes back. The
+/// At most 1,024 lie idle, 15 of them with one thread; one that takes more than 64 KiB is dropped when it comes back. The
 /// texts are dropped at each return, the map's own memory stays.
 ///
 /// ```
@@ -260,16 +259,15 @@ pub type MetadataMap = HashMap<String, String, SeededState>;
 /// assert!(METADATA_MAP_POOL.acquire().is_empty());
 /// ```
 pub static METADATA_MAP_POOL: LazyLock<TypedObjectPool<MetadataMap>> = LazyLock::new(|| {
-    TypedObjectPool::builder(|| MetadataMap::with_capacity_and_hasher(METADATA_PAIRS, SeededState))
+    TypedObjectPool::builder(MetadataMap::new)
         .name("metadata maps")
-        .reset(HashMap::clear)
-        // A control byte and the pair for each place of the table, of which seven in eight can be taken.
-        .retained_bytes(|map| (1 + size_of::<(String, String)>()) * map.capacity() * 8 / 7)
+        .reset(FlatMap::clear)
+        .retained_bytes(|map| map.capacity() * METADATA_PAIR_BYTES)
         .build()
 });
 
-/// Pairs that a new metadata map has room for.
-const METADATA_PAIRS: usize = 14;
+/// A pair, and its part of the index: slots of 8 bytes, a power of two of them, at most five in eight taken.
+const METADATA_PAIR_BYTES: usize = size_of::<(String, String)>() + 8 * 16 / 5;
 
 #[cfg(all(test, not(blixard_loom)))]
 mod tests {
