@@ -19,6 +19,8 @@ pub mod limits;
 #[forbid(unsafe_code)]
 pub mod names;
 #[forbid(unsafe_code)]
+pub mod object_pool;
+#[forbid(unsafe_code)]
 pub mod pool;
 #[forbid(unsafe_code)]
 pub mod ratios;
