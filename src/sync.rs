@@ -177,11 +177,21 @@ fn first_thread_id() -> u64 {
 }
 
 /// A number that spreads threads over stripes: those started one after another get different ones.
+#[cfg(not(blixard_loom))]
 #[inline(always)]
 pub(crate) fn thread_stripe(stripes: usize) -> usize {
     // A thread's identifier is the first or an early one of a block that only this thread draws from.
     let block = (thread_id() / IDS_PER_BLOCK) as usize;
     block % stripes
+}
+
+/// The same in every run of a model, as loom asks for.
+#[cfg(blixard_loom)]
+pub(crate) fn thread_stripe(stripes: usize) -> usize {
+    // loom counts threads from 0 in each run, which only `Debug` shows.
+    let id = format!("{:?}", loom::thread::current().id());
+    let digits = id.bytes().filter(u8::is_ascii_digit);
+    digits.fold(0, |id, digit| id * 10 + usize::from(digit - b'0')) % stripes
 }
 
 /// A new identifier: never 0, never one handed out before in this process.

@@ -72,7 +72,7 @@ fn what_is_booked_is_what_the_allocator_gave() {
         usize::try_from(before - HELD.get()).unwrap(),
         figures.bytes - after.bytes + 20_000 * size_of::<usize>()
     );
-    assert!(after.bytes <= 16 * 128, "chunks went, and tables are small again: {after}");
+    assert!(after.bytes <= 16 * (64 + 8 * 9), "chunks went, and tables are small again: {after}");
     assert_eq!(after.bytes, after.table_bytes);
     let before = HELD.get();
     drop(pool);

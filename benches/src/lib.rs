@@ -15,6 +15,8 @@ pub mod contest;
 pub mod bump;
 #[forbid(unsafe_code)]
 pub mod intern_arena;
+#[forbid(unsafe_code)]
+pub mod intern_pool;
 pub mod limits;
 #[forbid(unsafe_code)]
 pub mod names;

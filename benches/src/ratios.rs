@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::contest::{self, Contender, Group, Named, Role};
 use crate::yardstick::Yardstick;
-use crate::{bump, intern_arena, object_pool, pool, request, shared};
+use crate::{bump, intern_arena, intern_pool, object_pool, pool, request, shared};
 
 /// What a contender's share of a round should take at least: less than a scheduler's slice, so that few samples are interrupted.
 const SHARE: Duration = Duration::from_micros(1500);
@@ -119,10 +119,18 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Error> {
 }
 
 fn all() -> impl Iterator<Item = Named> {
-    [bump::GROUPS, shared::GROUPS, pool::GROUPS, object_pool::GROUPS, intern_arena::GROUPS, request::GROUPS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        bump::GROUPS,
+        shared::GROUPS,
+        pool::GROUPS,
+        object_pool::GROUPS,
+        intern_arena::GROUPS,
+        intern_pool::GROUPS,
+        request::GROUPS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 fn number<N: std::str::FromStr>(argument: Option<&String>, of: &str) -> Result<N, Error> {

@@ -16,8 +16,8 @@ const SHARD_BITS: u32 = SHARDS.ilog2();
 pub(super) struct TextHash {
     /// Shard and place; kept in the entry.
     pub(super) position: u32,
-    /// Kept in the slot beside the entry's address; never 0.
-    pub(super) tag: u16,
+    /// Seven bits, kept beside the slot.
+    pub(super) tag: u8,
 }
 
 impl TextHash {
@@ -33,7 +33,7 @@ impl TextHash {
     #[inline(always)]
     pub(super) fn from_bits(bits: u64) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
-        Self { position: (bits >> 32) as u32, tag: bits as u16 | 1 }
+        Self { position: (bits >> 32) as u32, tag: bits as u8 & 0x7f }
     }
 
     #[inline(always)]

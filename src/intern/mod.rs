@@ -18,6 +18,8 @@ mod global;
 mod hash;
 #[cfg(feature = "string-interner")]
 mod interop;
+#[cfg(all(test, blixard_loom))]
+mod loom_models;
 mod pool;
 mod shard;
 mod storage;

@@ -140,9 +140,11 @@ impl Shard {
         let block = self.storage.take(text.len().saturating_add(behind), around.account)?;
         // SAFETY: a new block, with room for the text and the word. It stays while the caller is pinned.
         let entry: Entry<'p> = unsafe { Entry::write(block, hash, text, word) };
-        let (mut empty, table) = (false, self.table(around));
-        if let Some(Found::Vacant(slot, was_empty)) = table.map(|table| table.find_or_vacant(hash, text)) {
-            slot.set(entry, hash);
+        let mut empty = false;
+        if let Some(table) = self.table(around)
+            && let Found::Vacant(slot, was_empty) = table.find_or_vacant(hash, text)
+        {
+            table.set(slot, entry, hash);
             empty = was_empty;
         }
         self.taken += usize::from(empty);
@@ -153,7 +155,7 @@ impl Shard {
 
     /// Sees to it that one more slot may be taken.
     fn make_room(&mut self, around: Around<'_>) -> Result<(), PoolFull> {
-        let Some(slots) = self.table(around).map(|table| table.slots().len()) else {
+        let Some(slots) = self.table(around).map(Table::slots) else {
             return self.rebuild(around, BITS_MIN);
         };
         if self.taken < load_max(slots) {
@@ -198,20 +200,21 @@ impl Shard {
         }
         // SAFETY: the lock is held, and nothing is retired in this function before its end.
         let table = unsafe { around.published.table() };
-        let slots = table.map_or(&[][..], Table::slots);
-        let end = self.walk.cursor.saturating_add(slots_max).min(slots.len());
-        for slot in &slots[self.walk.cursor..end] {
-            match slot.content() {
+        let slots = table.map_or(0, Table::slots);
+        let end = self.walk.cursor.saturating_add(slots_max).min(slots);
+        let walked = self.walk.cursor..end;
+        for (table, slot) in table.into_iter().flat_map(|table| walked.clone().map(move |slot| (table, slot))) {
+            match table.content(slot) {
                 Content::Empty | Content::Gone => {}
                 Content::Dead(entry) => {
-                    slot.clear();
+                    table.clear(slot);
                     self.free(around, entry);
                 }
                 Content::Entry(entry) => {
                     if entry.mark() {
                         self.counts.candidates += 1;
                     } else if entry.state() == CANDIDATE && entry.kill() {
-                        slot.kill(entry);
+                        table.kill(slot);
                         self.entries -= 1;
                         self.counts.dead += 1;
                         self.counts.dead_bytes += block_bytes(entry.len());
@@ -220,13 +223,13 @@ impl Shard {
             }
         }
         self.walk.cursor = end;
-        if end < slots.len() {
+        if end < slots {
             return Walk::Underway;
         }
         self.walk.cursor = 0;
         self.walk.ended = grace.moment();
         let needed = self.entries + self.counts.dead;
-        if slots.len() > 1 << BITS_MIN && needed < slots.len() / 4 {
+        if slots > 1 << BITS_MIN && needed < slots / 4 {
             // Without memory for a smaller table the large one stays.
             _ = self.rebuild(around, bits_for(needed));
         }

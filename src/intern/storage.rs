@@ -15,7 +15,7 @@ use super::account::{Account, PoolFull};
 use super::entry::{
     BLOCK_BYTES_MIN, CONSTANT, Entry, FREE, FreeBlock, HEADER_BYTES, Header, TEXT_BYTES_MAX, WORD_BYTES, touch,
 };
-use crate::sync::{AtomicUsize, Ordering, fence};
+use crate::sync::{AtomicUsize, Ordering, Witness, fence};
 use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::{self, NonNull};
 
@@ -27,8 +27,6 @@ const CHUNK_BYTES_MIN: usize = 1 << 10;
 const CHUNK_BYTES_MAX: usize = 1 << 16;
 /// How many of the larger blocks are looked at for one that fits.
 const LARGE_TRIES: usize = 16;
-/// Slots keep a tag above an address: chunks lie below this. So does all that a 64-bit Linux hands out unless asked otherwise.
-const ADDRESS_END: usize = 1 << 48;
 
 /// What lies at the beginning of a chunk.
 #[repr(C)]
@@ -38,6 +36,8 @@ struct Chunk {
     bytes: usize,
     /// Once the pool is gone, held entries in it; one more while the pool is going.
     orphans: AtomicUsize,
+    /// Looked at by whoever leaves the chunk, touched by whoever frees it.
+    witness: Witness,
 }
 
 const CHUNK_HEADER_BYTES: usize = size_of::<Chunk>();
@@ -371,6 +371,8 @@ impl Storage {
                 orphans.fetch_add(1, Ordering::Relaxed);
                 if !entry.orphan(chunk_offset) {
                     orphans.fetch_sub(1, Ordering::Relaxed);
+                    // SAFETY: a block; nobody holds what lies in it.
+                    unsafe { touch(entry.pointer()) };
                 }
                 // SAFETY: blocks lie one behind another, up to `end`.
                 block = unsafe { block.add(bytes) };
@@ -402,7 +404,8 @@ pub(super) unsafe fn leave(entry: Entry<'_>) {
 /// The caller has one, which is gone after this.
 unsafe fn leave_chunk(chunk: NonNull<Chunk>) {
     // SAFETY: the chunk is there while one is left.
-    let orphans = unsafe { &chunk.as_ref().orphans };
+    let Chunk { orphans, witness, .. } = unsafe { chunk.as_ref() };
+    witness.look();
     // AcqRel: what the others did in the chunk lies before the last one frees it.
     if orphans.fetch_sub(1, Ordering::AcqRel) == 1 {
         // SAFETY: nobody else is left.
@@ -414,14 +417,11 @@ fn new_chunk(bytes: usize) -> Option<NonNull<Chunk>> {
     let layout = Layout::from_size_align(bytes, align_of::<Chunk>()).ok()?;
     // SAFETY: not empty, since a chunk has a header.
     let at = NonNull::new(unsafe { alloc(layout) })?;
-    if at.addr().get() + bytes > ADDRESS_END {
-        // SAFETY: just allocated with this layout.
-        unsafe { dealloc(at.as_ptr(), layout) };
-        return None;
-    }
     let chunk = at.cast::<Chunk>();
     // SAFETY: fresh memory, large enough for the header and aligned to it.
-    unsafe { chunk.write(Chunk { next: ptr::null_mut(), bytes, orphans: AtomicUsize::new(1) }) };
+    unsafe {
+        chunk.write(Chunk { next: ptr::null_mut(), bytes, orphans: AtomicUsize::new(1), witness: Witness::default() });
+    };
     Some(chunk)
 }
 
@@ -429,7 +429,9 @@ fn new_chunk(bytes: usize) -> Option<NonNull<Chunk>> {
 /// The chunk came from [`new_chunk`], and is not used after this.
 unsafe fn free_chunk(chunk: NonNull<Chunk>) -> usize {
     // SAFETY: by the contract.
-    let bytes = unsafe { chunk.as_ref() }.bytes;
+    let Chunk { bytes, witness, .. } = unsafe { chunk.as_ref() };
+    witness.touch();
+    let bytes = *bytes;
     let layout = Layout::from_size_align(bytes, align_of::<Chunk>()).unwrap_or(Layout::new::<Chunk>());
     // SAFETY: allocated with this layout.
     unsafe { dealloc(chunk.as_ptr().cast(), layout) };

@@ -1,0 +1,242 @@
+//! Models of a string pool: loom runs them through every order of steps that the memory model allows.
+//!
+//! `RUSTFLAGS="--cfg blixard_loom" cargo test --release --lib loom_models`. What a thread may read is looked at through a
+//! witness in each entry, and touched where it is freed or written anew: loom reports the two without an order between
+//! them. The threads of a model are started in every order: loom remembers one access to an atomic only, so a thread that
+//! reads one and then writes it hides who read it before, and it is the first run that decides who that can be. Models
+//! that are too large to be run through are bounded to a number of preemptions; `LOOM_MAX_PREEMPTIONS`
+//! overrides it.
+#![forbid(unsafe_code)]
+
+use super::hash::TextHash;
+use super::pool::{StringPin, StringPool};
+use super::string::{InternedString, Name};
+use crate::sync::{Grace, Pins, Witness};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+
+/// What one thread of a model does with what they share.
+type Part<T> = fn(&T) -> Option<InternedString>;
+
+/// Runs the parts side by side, started in every order, on what `make` makes; `end` gets what they return. Bounded to
+/// `preemptions` where a number is given and the environment has no other.
+fn race<T: Clone + 'static, const N: usize>(
+    preemptions: Option<usize>,
+    make: fn() -> T,
+    parts: [Part<T>; N],
+    end: fn(T, [Option<InternedString>; N]),
+) {
+    for turn in 0..N {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(preemptions);
+        builder.max_branches = 100_000;
+        let runs = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = std::sync::Arc::clone(&runs);
+        builder.check(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let shared = make();
+            let mut threads = [const { None }; N];
+            for i in 0..N {
+                let (part, shared) = ((i + turn) % N, shared.clone());
+                threads[part] = Some(thread::spawn(move || parts[part](&shared)));
+            }
+            end(shared, threads.map(|thread| thread.unwrap().join().unwrap()));
+        });
+        println!("{} runs", runs.load(Ordering::Relaxed));
+    }
+}
+
+/// Texts are told apart by their first letter, and so are their hashes: one after another in the table.
+fn hash(text: &str) -> TextHash {
+    TextHash::from_bits(u64::from(text.as_bytes()[0]) << 32)
+}
+
+fn intern<'p>(pin: &'p StringPin<'_>, text: &str) -> Name<'p> {
+    pin.try_intern_hashed(hash(text), text).unwrap()
+}
+
+fn held(pool: &StringPool, text: &str) -> InternedString {
+    intern(&pool.pin(), text).to_interned()
+}
+
+/// A pool that has a text which nobody holds.
+fn pool_with_a() -> StringPool {
+    let pool = StringPool::new();
+    drop(held(&pool, "a"));
+    pool
+}
+
+/// What is unlinked and freed in turn, by whom, and how far.
+type Things = Arc<(Pins, [(AtomicBool, Witness); 2])>;
+
+fn read_things(shared: &Things) -> Option<InternedString> {
+    for (linked, witness) in &shared.1 {
+        let pin = shared.0.begin();
+        if linked.load(Ordering::Relaxed) {
+            witness.look();
+        }
+        pin.end();
+    }
+    None
+}
+
+#[test]
+fn what_a_pin_may_have_found_outlives_it() {
+    let free_things: Part<Things> = |shared| {
+        let mut grace = Grace::new();
+        for (linked, witness) in &shared.1 {
+            linked.store(false, Ordering::Relaxed);
+            let moment = grace.moment();
+            if !shared.0.pass(&mut grace, moment) {
+                break;
+            }
+            witness.touch();
+        }
+        None
+    };
+    race(
+        Some(3),
+        || Arc::new((Pins::new(), [(); 2].map(|()| (AtomicBool::new(true), Witness::default())))),
+        [free_things, read_things, read_things],
+        |_, _| (),
+    );
+}
+
+#[test]
+fn a_text_that_two_threads_enter_is_one_entry() {
+    let enter: Part<StringPool> = |pool| {
+        let name = held(pool, "a");
+        assert_eq!(name.as_str(), "a");
+        Some(name)
+    };
+    race(Some(4), StringPool::new, [enter, enter], |_, [first, second]| assert_eq!(first, second));
+}
+
+#[test]
+fn a_hit_without_a_lock_sees_the_text_whole() {
+    let look: Part<StringPool> = |pool| {
+        let pin = pool.pin();
+        let name = pin.get_hashed(hash("a"), "a")?;
+        assert_eq!(name.as_str(), "a");
+        None
+    };
+    race(Some(4), StringPool::new, [|pool| Some(held(pool, "a")), look], |_, _| ());
+}
+
+/// A name under a pin, read and then held, while everything that nobody holds is freed and its memory is written anew.
+#[test]
+fn a_name_under_a_pin_is_there_until_its_end() {
+    let sweep: Part<StringPool> = |pool| {
+        pool.sweep();
+        Some(held(pool, "b"))
+    };
+    let hold: Part<StringPool> = |pool| {
+        let pin = pool.pin();
+        let name = intern(&pin, "a");
+        assert_eq!(name.as_str(), "a");
+        let kept = name.to_interned();
+        assert_eq!(intern(&pin, "a"), name);
+        Some(kept)
+    };
+    race(Some(3), pool_with_a, [sweep, hold], |pool, [b, a]| {
+        let (a, b) = (a.unwrap(), b.unwrap());
+        assert_eq!((a.as_str(), b.as_str()), ("a", "b"));
+        assert_eq!(held(&pool, "a"), a);
+    });
+}
+
+/// The one that simpler protocols fail: while a text is unlinked, one thread enters it anew and another holds what it found.
+#[test]
+fn unlink_re_intern_upgrade_give_one_entry() {
+    let make = || {
+        let pool = pool_with_a();
+        // Marked: the next walk unlinks it, once the pins are gone.
+        let pin = pool.pin();
+        pool.sweep();
+        drop(pin);
+        pool
+    };
+    let sweep: Part<StringPool> = |pool| {
+        pool.sweep();
+        None
+    };
+    let hold: Part<StringPool> = |pool| {
+        let pin = pool.pin();
+        let name = intern(&pin, "a");
+        assert_eq!(name.as_str(), "a");
+        Some(name.to_interned())
+    };
+    race(Some(2), make, [sweep, hold, hold], |pool, [_, first, second]| {
+        assert_eq!(first, second, "held at the same time");
+        assert_eq!(Some(held(&pool, "a")), first);
+        drop((first, second));
+        pool.sweep();
+        assert_eq!(pool.figures().entries, 0);
+    });
+}
+
+/// A holder lets go, another looks the name up again, a sweep comes between.
+#[test]
+fn what_the_last_holder_left_is_found_or_entered_anew() {
+    let let_go: Part<StringPool> = |pool| {
+        let name = held(pool, "a");
+        assert_eq!(name.as_str(), "a");
+        drop(name);
+        None
+    };
+    let sweep: Part<StringPool> = |pool| {
+        pool.sweep();
+        Some(held(pool, "a"))
+    };
+    race(Some(3), StringPool::new, [let_go, sweep], |pool, [_, again]| {
+        assert_eq!(Some(held(&pool, "a")), again);
+        drop(again);
+        pool.sweep();
+        assert_eq!(pool.figures().entries, 0);
+    });
+}
+
+/// A look-up in a table that is replaced, and freed by those who replaced it.
+#[test]
+fn a_table_outlives_the_look_ups_in_it() {
+    let grow: Part<StringPool> = |pool| {
+        for text in ["b", "c", "d", "e"] {
+            drop(held(pool, text));
+        }
+        None
+    };
+    let look: Part<StringPool> = |pool| {
+        let pin = pool.pin();
+        let name = pin.get_hashed(hash("a"), "a").unwrap();
+        assert_eq!(name.as_str(), "a");
+        Some(name.to_interned())
+    };
+    race(Some(3), pool_with_a, [grow, look], |pool, [_, a]| assert_eq!(Some(held(&pool, "a")), a));
+}
+
+/// The last handle goes while others let go of names, which share a chunk: the last one frees it.
+#[test]
+fn names_outlive_their_pool() {
+    for turn in 0..2 {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(3));
+        builder.check(move || {
+            let pool = pool_with_a();
+            let names = [held(&pool, "b"), held(&pool, "c")];
+            let others = names.map(|name| {
+                thread::spawn(move || {
+                    let again = name.clone();
+                    assert_eq!(name.as_str().len(), 1);
+                    drop(name);
+                    assert_eq!(again.as_str().len(), 1);
+                })
+            });
+            let end = (turn == 1).then(|| pool.clone()).map(|pool| thread::spawn(move || drop(pool)));
+            drop(pool);
+            for thread in others.into_iter().chain(end) {
+                thread.join().unwrap();
+            }
+        });
+    }
+}
