@@ -69,11 +69,10 @@ fn serve_in<A: AnyArena>(arena: &A, desk: &mut Desk, bytes: &[u8]) -> Result<(),
     request.parse(&mut vms, &mut pairs)?;
     desk.clock.lap(Phase::Parse);
 
-    let mut proposals = Vec::with_capacity_in(vms.len(), arena);
-    for vm in &vms {
-        proposals.push(Proposal::create_vm_in(arena, vm.id, vm.lifetime, vm.spec, &pairs[vm.pairs.clone()]));
-    }
-    let proposals = proposals.into_slice();
+    let proposals = arena.alloc_slice_fill_with(vms.len(), |at| {
+        let vm = &vms[at];
+        Proposal::create_vm_in(arena, vm.id, vm.lifetime, vm.spec, &pairs[vm.pairs.clone()])
+    });
     desk.clock.lap(Phase::Build);
 
     let mut decisions = Vec::with_capacity_in(proposals.len(), arena);

@@ -6,6 +6,7 @@
 //! Invariant: a config's metadata has unique keys in ascending order; of two values given for a key the later stands.
 //! Cost: one bump per text and per pair, no heap allocation of its own.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use blixard_arena::arena::AnyArena;
@@ -193,11 +194,15 @@ fn ranked(pairs: &[(&str, &str)]) -> Option<[u8; RANKED_MAX]> {
         let mut before = before as usize;
         if same > 1 {
             let key = pairs[position].0;
-            let alike = || pairs.iter().filter(|(other, _)| leading_bytes(other) == lead);
-            if alike().filter(|(other, _)| *other == key).count() > 1 {
-                return None;
+            let alike =
+                leads.iter().zip(pairs).enumerate().filter(|(at, (other, _))| **other == lead && *at != position);
+            for (_, (_, (other, _))) in alike {
+                match (*other).cmp(key) {
+                    Ordering::Less => before += 1,
+                    Ordering::Equal => return None,
+                    Ordering::Greater => {}
+                }
             }
-            before += alike().filter(|(other, _)| *other < key).count();
         }
         order[before] = u8::try_from(position).ok()?;
     }
