@@ -1,4 +1,48 @@
 //! What is built in an arena: `Vec`, `String`, `Box`, `FlatMap` and `FlatSet`, and a few things for the heap.
+//!
+//! The methods are std's by the same names, the constructors end in `_in` and take `&Arena` or `&SharedArena` (from a
+//! pool's guard `&*guard`). So the obvious code is the fast code: what a list grows by lies behind it already, a map of four
+//! pairs hashes nothing, a text is written where it stays.
+//!
+//! | take | for |
+//! |---|---|
+//! | [`Vec`] | a list that comes one by one; frozen by [`into_slice`](Vec::into_slice). If all of it is at hand, [`alloc_slice_fill_iter`](crate::Arena::alloc_slice_fill_iter) and its like are shorter |
+//! | [`String`] | text that comes in pieces; frozen by [`into_str`](String::into_str). In one piece: [`alloc_str`](crate::Arena::alloc_str), [`concat`](crate::Arena::concat), [`format`](crate::Arena::format) |
+//! | [`FlatMap`], [`FlatSet`] | keys of any number, few above all; in the order of insertion; frozen by [`freeze`](FlatMap::freeze). On the heap too |
+//! | [`Box`] | a value that needs `Drop`, or a trait object ([`unsize_box!`](crate::unsize_box)) |
+//! | [`SmallVec`], [`headroom`], [`collect_exact`] | lists on the heap, in values that outlive a request |
+//! | hashbrown, allocator-api2 | whatever else: both take `&Arena` as an allocator |
+//!
+//! Elements of `Vec`, `FlatMap` and `FlatSet` in an arena must not need `Drop`, and then these need none: they nest, and
+//! go with the arena for free. Values that travel hold what was frozen, `&'a str`, `&'a [T]`, `&'a [(K, V)]`; over a
+//! `SharedArena` growing collections may travel too.
+//!
+//! ```
+//! use blixard_arena::ArenaPool;
+//! use blixard_arena::collections::{FlatMap, Vec};
+//!
+//! struct Reply<'a> {
+//!     placed: &'a [(&'a str, u32)],
+//!     refused: &'a [(&'a str, &'a [&'a str])], // by reason
+//! }
+//!
+//! let pool = ArenaPool::new();
+//! let arena = &*pool.acquire();
+//! let (mut placed, mut refused) = (Vec::new_in(arena), FlatMap::new_in(arena));
+//! for (index, line) in "vm-1 ok|vm-2 no-memory|vm-3 no-memory".split('|').enumerate() {
+//!     let (vm, verdict) = line.split_once(' ').unwrap();
+//!     match verdict {
+//!         "ok" => placed.push((vm, index as u32)),
+//!         reason => refused.entry(reason).or_insert_with(|| Vec::new_in(arena)).push(vm),
+//!     }
+//! }
+//! let refused = arena.alloc_slice_fill_iter(refused.into_iter().map(|(reason, vms)| (reason, &*vms.into_slice())));
+//! let reply = Reply { placed: placed.into_slice(), refused };
+//! assert_eq!((reply.placed.len(), reply.refused[0].1), (1, &["vm-2", "vm-3"][..]));
+//! ```
+//!
+//! With feature `serde` all of them serialise, and deserialise into an arena: `seed_in`, and `deserialize_in!` for
+//! structs.
 
 mod boxed;
 mod entry;
