@@ -63,6 +63,8 @@ use std::slice;
 pub struct ArenaInterner<'a, A, S = SeededState> {
     arena: &'a A,
     groups: &'a mut [Group],
+    /// The bits of a slot that are the hash's, for each slot of a group; the others are the number.
+    tag: Group,
     names: Vec<Text<'a>, &'a A>,
     numbering: Numbering,
     hasher: S,
@@ -139,7 +141,7 @@ impl<'a, A: AnyArena, S: BuildHasher> ArenaInterner<'a, A, S> {
     /// ```
     #[must_use]
     pub fn with_hasher_in(hasher: S, arena: &'a A) -> Self {
-        Self { arena, groups: &mut [], names: Vec::new_in(arena), numbering: Numbering::new(), hasher }
+        Self { arena, groups: &mut [], tag: [0; SLOTS], names: Vec::new_in(arena), numbering: Numbering::new(), hasher }
     }
 
     /// The symbol of `text`, which is copied into the arena unless it is there already.
@@ -281,12 +283,12 @@ impl<'a, A: AnyArena, S: BuildHasher> ArenaInterner<'a, A, S> {
     /// the first group agrees and is the name, or none does and the group has room.
     #[inline(always)]
     fn find(&self, text: &str, hash: u32) -> Result<u32, usize> {
-        let (mask, at) = (mask(self.groups), first(self.groups, hash));
+        let at = first(self.groups, hash);
         // Without groups, the first one is missing.
         let Some(group) = self.groups.get(at) else { return Err(at) };
-        let matching = matching(group, hash, !mask);
+        let matching = matching(group, hash, &self.tag);
         if matching != 0 {
-            let nth = group[matching.trailing_zeros() as usize % SLOTS] & mask;
+            let nth = group[matching.trailing_zeros() as usize % SLOTS] & !self.tag[0];
             if self.is(nth, text) {
                 return Ok(nth);
             }
@@ -299,12 +301,12 @@ impl<'a, A: AnyArena, S: BuildHasher> ArenaInterner<'a, A, S> {
     /// [`find`](Self::find) for whatever there is to meet.
     #[inline(never)]
     fn find_beyond(&self, text: &str, hash: u32) -> Result<u32, usize> {
-        let (mask, mut at) = (mask(self.groups), first(self.groups, hash));
+        let mut at = first(self.groups, hash);
         loop {
             let group = &self.groups[at];
-            let mut matching = matching(group, hash, !mask);
+            let mut matching = matching(group, hash, &self.tag);
             while matching != 0 {
-                let nth = group[matching.trailing_zeros() as usize % SLOTS] & mask;
+                let nth = group[matching.trailing_zeros() as usize % SLOTS] & !self.tag[0];
                 if self.is(nth, text) {
                     return Ok(nth);
                 }
@@ -348,7 +350,7 @@ impl<'a, A: AnyArena, S: BuildHasher> ArenaInterner<'a, A, S> {
         self.names.push(Text::new(text, hash));
         #[expect(clippy::cast_possible_truncation, reason = "at most 2^30")]
         let nth = self.names.len() as u32;
-        put(self.groups, at, hash, nth);
+        put(&mut self.groups[at], hash, self.tag[0], nth);
         Ok(nth)
     }
 
@@ -356,9 +358,9 @@ impl<'a, A: AnyArena, S: BuildHasher> ArenaInterner<'a, A, S> {
     fn grow_table(&mut self, groups: usize) -> Result<(), BudgetExceeded> {
         let wider = self.arena.try_alloc_slice_fill_with(groups, |_| [0; SLOTS])?;
         for (nth, name) in (1..).zip(&self.names) {
-            put(wider, vacant(wider, name.hash()), name.hash(), nth);
+            put(&mut wider[vacant(wider, name.hash())], name.hash(), tag(groups), nth);
         }
-        self.groups = wider;
+        (self.groups, self.tag) = (wider, [tag(groups); SLOTS]);
         Ok(())
     }
 }
@@ -594,11 +596,10 @@ const fn groups_for(names: usize) -> usize {
 /// The first table: two cache lines, which the hardware fetches together.
 const GROUPS_MIN: usize = 8;
 
-/// The bits of a slot that are a name's number; the others are the hash's.
-#[inline(always)]
+/// The bits of a slot that are the hash's, in a table of so many groups.
 #[expect(clippy::cast_possible_truncation, reason = "at most 2^31 slots")]
-const fn mask(groups: &[Group]) -> u32 {
-    (groups.len() * SLOTS).wrapping_sub(1) as u32
+const fn tag(groups: usize) -> u32 {
+    !((groups * SLOTS - 1) as u32)
 }
 
 /// The group where names of this hash begin.
@@ -609,8 +610,8 @@ fn first(groups: &[Group], hash: u32) -> usize {
 
 /// The slots of a group that agree with `hash` in the bits of `tag`, a bit for each: four at once where there are vectors.
 #[inline(always)]
-fn matching(group: &Group, hash: u32, tag: u32) -> u32 {
-    (0..).zip(group).fold(0, |matching, (at, slot)| matching | u32::from((slot ^ hash) & tag == 0) << at)
+fn matching(group: &Group, hash: u32, tag: &Group) -> u32 {
+    (0..SLOTS).fold(0, |matching, at| matching | u32::from((group[at] ^ hash) & tag[at] == 0) << at)
 }
 
 /// The first group from that of `hash` on which is not full.
@@ -625,11 +626,9 @@ fn vacant(groups: &[Group], hash: u32) -> usize {
 
 /// Enters the `nth` name into a group that is not full.
 #[inline(always)]
-fn put(groups: &mut [Group], at: usize, hash: u32, nth: u32) {
-    let mask = mask(groups);
-    let group = &mut groups[at];
-    let slot = matching(group, 0, u32::MAX).trailing_zeros() as usize;
-    group[slot] = (hash & !mask) | nth;
+fn put(group: &mut Group, hash: u32, tag: u32, nth: u32) {
+    let free = matching(group, 0, &[u32::MAX; SLOTS]).trailing_zeros() as usize;
+    group[free] = (hash & tag) | nth;
 }
 
 #[cfg(all(test, not(blixard_loom)))]
