@@ -170,7 +170,9 @@ impl<'m, K: Eq + Hash, V, A: Memory, S: BuildHasher> OccupiedEntry<'m, K, V, A, 
     /// Takes the pair out; the last one takes its place.
     #[must_use]
     pub fn remove(self) -> V {
-        self.remove_entry().1
+        let (key, value) = self.remove_entry();
+        drop(key);
+        value
     }
 
     /// [`remove`](Self::remove) that answers the key too.

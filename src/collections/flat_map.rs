@@ -333,7 +333,7 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
         // Small maps, and most are, in line and without what an index needs.
         if self.table.is_small() {
             return match self.table.as_mut_slice().iter_mut().find(|(other, _)| *other == key) {
-                Some((_, old)) => Ok(Some(mem::replace(old, value))),
+                Some((_, old)) => Ok(Some(replaced(old, value, key))),
                 None => self.table.push_scanned((key, value)).map(|()| None),
             };
         }
@@ -343,7 +343,7 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
     #[inline(never)]
     fn put_indexed<E: Refusal>(&mut self, key: K, value: V) -> Result<Option<V>, E> {
         match self.position(&key) {
-            Ok(position) => Ok(Some(mem::replace(&mut self.table.as_mut_slice()[position].1, value))),
+            Ok(position) => Ok(Some(replaced(&mut self.table.as_mut_slice()[position].1, value, key))),
             Err(absent) => self.push(key, value, absent).map(|_| None),
         }
     }
@@ -430,7 +430,9 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
     where
         K: Borrow<Q>,
     {
-        Some(self.remove_entry(key)?.1)
+        let (key, value) = self.remove_entry(key)?;
+        drop(key);
+        Some(value)
     }
 
     /// [`remove`](Self::remove) that answers the key too.
@@ -531,6 +533,14 @@ impl<K, V, A: Memory, S> FlatMap<K, V, A, S> {
     pub fn into_values(self) -> impl DoubleEndedIterator<Item = V> + ExactSizeIterator {
         self.into_iter().map(|(_, value)| value)
     }
+}
+
+/// Replaces a value, then drops the key that brought it: if that panics, the old value is still a local and dropped too.
+#[inline(always)]
+fn replaced<K, V>(old: &mut V, value: V, key: K) -> V {
+    let old = mem::replace(old, value);
+    drop(key);
+    old
 }
 
 impl<K, V, S: Default> Default for FlatMap<K, V, Heap, S> {
