@@ -1,0 +1,150 @@
+//! Values go out through serde and come back into an arena, nested ones included; a budget ends in the format's error.
+
+#![cfg(feature = "serde")]
+
+use blixard_arena::arena::{AnyArena, Arena, SharedArena};
+use blixard_arena::collections::{Box, DeserializeIn, FixedState, FlatMap, FlatSet, String, Vec, seed_in};
+use blixard_arena::{ArenaOptions, deserialize_in};
+use serde::de::DeserializeSeed;
+use std::collections::BTreeMap;
+
+fn read<'de, 'a, A: AnyArena, T: DeserializeIn<'de, 'a, A>>(arena: &'a A, json: &'de str) -> serde_json::Result<T> {
+    let mut body = serde_json::Deserializer::from_str(json);
+    let value = seed_in(arena).deserialize(&mut body)?;
+    body.end()?;
+    Ok(value)
+}
+
+#[derive(Debug, PartialEq)]
+struct Disk<'a> {
+    name: &'a str,
+    gib: u64,
+    labels: Option<&'a [(&'a str, u8)]>,
+}
+deserialize_in!(Disk<'a> { name, gib, labels });
+
+struct Vm<'a> {
+    name: String<&'a SharedArena>,
+    disks: Vec<Disk<'a>, &'a SharedArena>,
+    tags: FlatMap<&'a str, FlatSet<&'a str, &'a SharedArena>, &'a SharedArena, FixedState>,
+    boxed: Box<'a, (i64, f64, char, bool, ())>,
+}
+deserialize_in!(Vm<'a> in SharedArena { name, disks, tags, boxed });
+
+const VM: &str = r#"{
+    "disks": [{"name": "root", "gib": 10}, {"gib": 20, "labels": [["fast", 1]], "name": "d\u00e4ta", "unknown": {"a": [1]}}],
+    "tags": {"zone": ["b", "c", "b"], "tier": []},
+    "boxed": [-1, 0.5, "x", true, null],
+    "name": "vm-1"
+}"#;
+
+#[test]
+fn nested_values_come_into_the_arena_and_outlive_the_input() {
+    let arena = SharedArena::new();
+    let mut vm: Vm<'_> = {
+        let body = VM.to_owned();
+        read(&arena, &body).unwrap()
+    };
+    vm.name.push_str("-copy");
+    assert_eq!(vm.name, "vm-1-copy");
+    let labels = [("fast", 1)];
+    let disks =
+        [Disk { name: "root", gib: 10, labels: None }, Disk { name: "d\u{e4}ta", gib: 20, labels: Some(&labels) }];
+    assert_eq!(vm.disks, disks);
+    assert_eq!(vm.tags["zone"].as_slice(), ["b", "c"]);
+    assert!(vm.tags["tier"].is_empty());
+    assert_eq!(*vm.boxed, (-1, 0.5, 'x', true, ()));
+}
+
+#[test]
+fn structs_come_from_sequences_too() {
+    let arena = Arena::new();
+    let disk: Disk<'_> = read(&arena, r#"["root", 10, null]"#).unwrap();
+    assert_eq!(disk, Disk { name: "root", gib: 10, labels: None });
+    let short = read::<_, Disk<'_>>(&arena, r#"["root"]"#).unwrap_err().to_string();
+    assert!(short.contains("invalid length 1, expected struct Disk"), "{short}");
+}
+
+#[test]
+fn what_is_wrong_is_told() {
+    let arena = Arena::new();
+    let told = |json| read::<_, Disk<'_>>(&arena, json).unwrap_err().to_string();
+    assert!(told(r#"{"gib": 1}"#).starts_with("missing field `name`"), "{}", told(r#"{"gib": 1}"#));
+    let twice = told(r#"{"name": "a", "name": "b", "gib": 1}"#);
+    assert!(twice.starts_with("duplicate field `name`"), "{twice}");
+    let kind = told(r#"{"name": 7, "gib": 1}"#);
+    assert!(kind.contains("expected a string at line 1"), "{kind}");
+    let tuple = read::<_, (u8, u8)>(&arena, "[1, 2, 3]").unwrap_err().to_string();
+    assert!(tuple.contains("expected a tuple of 2"), "{tuple}");
+}
+
+#[test]
+fn over_budget_the_format_says_so_and_the_arena_goes_on() {
+    let arena = ArenaOptions::new().budget_bytes_max(8192).arena();
+    let long = format!("[{}0]", "0,".repeat(100_000));
+    let refused = read::<_, Vec<u64, &Arena>>(&arena, &long).unwrap_err().to_string();
+    assert!(refused.contains("of 8192 allowed"), "{refused}");
+    let text = format!("\"{}\"", "x".repeat(10_000));
+    assert!(read::<_, &str>(&arena, &text).unwrap_err().to_string().contains("of 8192 allowed"));
+    assert!(read::<_, String<&Arena>>(&arena, &text).is_err());
+    assert_eq!(read::<_, &[u8]>(&arena, "[1, 2]").unwrap(), [1, 2]);
+}
+
+#[test]
+fn everything_goes_out_as_its_std_twin_does() {
+    let arena = Arena::new();
+    let json = |value: &dyn erased::Json| value.json();
+    let numbers = Vec::from_iter_in([1, 2, 3], &arena);
+    assert_eq!(json(&numbers), "[1,2,3]");
+    assert_eq!(json(&String::from_str_in("a\"b", &arena)), r#""a\"b""#);
+    assert_eq!(json(&Box::new_in([true], &arena)), "[true]");
+    let map = FlatMap::from_iter_in([("b", numbers.clone()), ("a", numbers)], &arena);
+    assert_eq!(json(&map), r#"{"b":[1,2,3],"a":[1,2,3]}"#);
+    assert_eq!(json(&FlatSet::from_iter_in(["x", "x", "y"], &arena)), r#"["x","y"]"#);
+    let mut small = blixard_arena::collections::SmallVec::<u8>::new();
+    small.push(7);
+    assert_eq!(json(&small), "[7]");
+}
+
+mod erased {
+    pub(super) trait Json {
+        fn json(&self) -> std::string::String;
+    }
+    impl<T: serde::Serialize> Json for T {
+        fn json(&self) -> std::string::String {
+            serde_json::to_string(self).unwrap()
+        }
+    }
+}
+
+#[test]
+fn heap_maps_and_sets_come_back_as_they_went() {
+    let std_map: BTreeMap<std::string::String, std::vec::Vec<u32>> =
+        (0..40).map(|key| (format!("key-{key}"), (0..key).collect())).collect();
+    let text = serde_json::to_string(&std_map).unwrap();
+    let flat: FlatMap<std::string::String, std::vec::Vec<u32>> = serde_json::from_str(&text).unwrap();
+    assert_eq!(flat.len(), 40);
+    assert!(std_map.iter().eq(flat.iter()));
+    assert_eq!(serde_json::to_string(&flat).unwrap(), text);
+    let set: FlatSet<u32> = serde_json::from_str("[3, 1, 3]").unwrap();
+    assert_eq!(set.as_slice(), [3, 1]);
+}
+
+/// A length that lies does not reserve memory.
+#[test]
+fn an_announced_length_reserves_little() {
+    struct Lies;
+    impl<'de> serde::de::SeqAccess<'de> for Lies {
+        type Error = serde::de::value::Error;
+        fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, _: T) -> Result<Option<T::Value>, Self::Error> {
+            Ok(None)
+        }
+        fn size_hint(&self) -> Option<usize> {
+            Some(usize::MAX)
+        }
+    }
+    let arena = Arena::new();
+    let list: Vec<u64, &Arena> =
+        seed_in(&arena).deserialize(serde::de::value::SeqAccessDeserializer::new(Lies)).unwrap();
+    assert!(list.is_empty() && arena.figures().used_bytes <= 4096);
+}
