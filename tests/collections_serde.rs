@@ -1,6 +1,7 @@
 //! Values go out through serde and come back into an arena, nested ones included; a budget ends in the format's error.
 
 #![cfg(feature = "serde")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use blixard_arena::arena::{AnyArena, Arena, SharedArena};
 use blixard_arena::collections::{Box, DeserializeIn, FixedState, FlatMap, FlatSet, String, Vec, seed_in};
