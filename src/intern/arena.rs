@@ -664,6 +664,17 @@ mod tests {
     }
 
     #[test]
+    fn half_of_the_slots_are_empty_at_any_number_of_names() {
+        let arena = Arena::new();
+        let mut names = ArenaInterner::new_in(&arena);
+        for i in 0..300 {
+            names.intern(&i.to_string());
+            let free = names.groups.iter().flatten().filter(|slot| **slot == 0).count();
+            assert!(free >= names.len() && free + names.len() == names.groups.len() * SLOTS, "{i}: {free} free");
+        }
+    }
+
+    #[test]
     fn a_table_has_room_for_what_it_is_made_for_and_an_empty_slot() {
         for names in (1..5000).chain([1 << 30]) {
             let slots = SLOTS * groups_for(names);
