@@ -17,14 +17,17 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`arena`] | a request's memory: [`Arena`], [`SharedArena`] for threads and tasks, [`ArenaPool`], budgets, cleanups, [`Sealed`] |
-//! | [`collections`] | what is built in it: `Vec`, `String`, `Box`, `FlatMap`, `FlatSet` |
-//! | [`intern`] | names: stored once in a request, or once in the process |
+//! | [`collections`] | what is built in it: `Vec`, `String`, `Box`, `FlatMap`, `FlatSet`; which to take when |
+//! | [`intern`] | names: stored once in a request, or once in the process; which to take when |
 //! | [`pool`] | what outlives a request: recycled objects, buffers, vectors |
 //! | [`tracking`] | allocation figures of sections, tasks and the process (feature `allocation-tracking`) |
 //!
-//! Feature `bytes` (off by default): a sealed arena's bytes become `bytes::Bytes` without a copy.
+//! Features, all off by default: `bytes` (the bytes of sealed arenas and of pooled buffers become `bytes::Bytes` without a
+//! copy), `serde` (collections serialise, and deserialise into an arena), `string-interner` (its traits for our symbols, and a
+//! backend), `allocation-tracking`.
 //!
-//! The library starts no thread, prints nothing and reads no environment variable.
+//! The library starts no thread. It prints nothing and reads no environment variable, unless `tracking::start` is called,
+//! which says what it reads and prints.
 
 pub mod arena;
 pub mod collections;
