@@ -41,22 +41,6 @@ fn multitude() -> multitude::Arena {
     multitude::Arena::builder().with_capacity(CHUNK_BYTES).build()
 }
 
-/// A contender on one thread: name, role, batch, the arena, the operation on it, its rewind.
-macro_rules! alone {
-    ($name:literal, $role:ident, $batch:expr, $arena:expr, |$on:ident, $i:pat_param| $op:expr, $reset:expr $(,)?) => {
-        Contender::alone(
-            $name,
-            Role::$role,
-            $batch,
-            $arena,
-            move |$on, $i| {
-                black_box($op);
-            },
-            $reset,
-        )
-    };
-}
-
 fn values<T: Copy + 'static>(name: &'static str, make: impl Fn(u64) -> T + Copy + 'static) -> Group {
     let batch = (BATCH_BYTES / size_of::<T>()) as u64;
     let capacity = BATCH_BYTES / size_of::<T>();

@@ -13,6 +13,22 @@ use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
 
+/// [`Contender::alone`] whose results are used: name, role, batch, the arena, the operation on it, its rewind.
+macro_rules! alone {
+    ($name:literal, $role:ident, $batch:expr, $arena:expr, |$on:ident, $i:pat_param| $op:expr, $reset:expr $(,)?) => {
+        Contender::alone(
+            $name,
+            Role::$role,
+            $batch,
+            $arena,
+            move |$on, $i| {
+                black_box($op);
+            },
+            $reset,
+        )
+    };
+}
+
 /// [`Contender::pinned`] with an operation instead of a body: name, role, threads, the arena, the operation on it, its rewind.
 macro_rules! pinned {
     ($name:literal, $role:ident, $threads:expr, $arena:expr, |$on:ident, $i:ident| $op:expr, $reset:expr $(,)?) => {
@@ -113,6 +129,11 @@ impl Contender {
             }
             start.elapsed()
         };
+        Self { name, role, threads: 1, time: Box::new(time) }
+    }
+
+    /// One thread, for work that is not all timed: `time(iterations)` does it so often and says how long the part that counts took.
+    pub fn timed(name: &'static str, role: Role, time: impl FnMut(u64) -> Duration + 'static) -> Self {
         Self { name, role, threads: 1, time: Box::new(time) }
     }
 

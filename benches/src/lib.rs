@@ -14,6 +14,8 @@ pub mod contest;
 #[forbid(unsafe_code)]
 pub mod bump;
 #[forbid(unsafe_code)]
+pub mod collections;
+#[forbid(unsafe_code)]
 pub mod intern_arena;
 #[forbid(unsafe_code)]
 pub mod intern_pool;
@@ -24,6 +26,8 @@ pub mod names;
 pub mod object_pool;
 #[forbid(unsafe_code)]
 pub mod pool;
+#[forbid(unsafe_code)]
+mod random;
 #[forbid(unsafe_code)]
 pub mod ratios;
 #[forbid(unsafe_code)]

@@ -1,5 +1,7 @@
 //! What a request brings: owned text that the contenders borrow and copy from, made from a seed.
 
+use crate::random::Random;
+
 /// A request's input.
 #[derive(Clone, Debug)]
 pub struct Input {
@@ -57,7 +59,7 @@ impl Input {
     /// The reference request: 4 pairs with different keys and 8 scores in each proposal.
     #[must_use]
     pub fn reference() -> Self {
-        let mut random = Random(1);
+        let mut random = Random::new(1);
         let proposals = (0..PROPOSALS)
             .map(|index| {
                 let keys = [0, 1, 2, 3].map(|step| KEYS[(index + 5 * step) % KEYS.len()]);
@@ -70,7 +72,7 @@ impl Input {
     /// `count` requests of the random variant.
     #[must_use]
     pub fn random(count: usize, seed: u64) -> Vec<Self> {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut one = || {
             let proposals = (0..PROPOSALS)
                 .map(|_| {
@@ -85,22 +87,7 @@ impl Input {
     }
 }
 
-/// `SplitMix64` (Steele, Lea, Flood 2014): all the randomness that inputs need.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("below a usize")
-    }
-
     fn proposal(&mut self, keys: &[&str], scores: usize) -> ProposalInput {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&self.next().to_le_bytes());
