@@ -247,7 +247,7 @@ pub(super) struct Sample<K> {
     misses: Vec<(usize, K)>,
 }
 
-/// Look-ups in one iteration.
+/// Look-ups in one iteration: a power of two.
 const LOOKUPS: usize = 8192;
 
 /// A sample that drops are timed on has so many pairs, since all must be built first.
@@ -305,6 +305,7 @@ pub(super) fn contender<K: Copy + Ord + 'static, M: Kind<K>>(
 ) -> Contender {
     sample.check::<M>(name);
     let sample = Rc::clone(sample);
+    let mut random = Random::new(3);
     let n = sample.maps[0].len();
     let mut home = M::home((n * 400).max(1 << 16));
     match work {
@@ -330,7 +331,10 @@ pub(super) fn contender<K: Copy + Ord + 'static, M: Kind<K>>(
                 let lookups = if matches!(work, Work::Hit) { &sample.hits } else { &sample.misses };
                 let start = Instant::now();
                 for _ in 0..iterations {
-                    for (of, key) in lookups {
+                    // Another order each time, so that no branch predictor can learn it.
+                    let (first, step) = (random.below(LOOKUPS), 2 * random.below(LOOKUPS) + 1);
+                    for at in 0..LOOKUPS {
+                        let (of, key) = &lookups[(first + at * step) % LOOKUPS];
                         black_box(maps[*of].find(key));
                     }
                 }
