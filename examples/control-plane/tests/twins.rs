@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use blixard_arena::arena::AnyArena;
 use blixard_arena::collections::Vec as ArenaVec;
 use blixard_arena::{Arena, SharedArena};
+use control_plane::raft::heap::{self, RAFT_PROPOSAL_POOL};
 use control_plane::raft::{self, Lifetime, Proposal, ProposalBatch, ProposalId};
+use control_plane::scheduler::heap::VM_CONFIG_POOL;
 use control_plane::scheduler::{
     self, Decision, GpuRequest, Node, NodeTable, Placement, Qos, Resources, VmConfig, VmSpec,
 };
@@ -131,6 +133,25 @@ proptest! {
         let model: BTreeMap<&str, &str> = vm.pairs().into_iter().collect();
         prop_assert_eq!(config.metadata.to_vec(), model.into_iter().collect::<Vec<_>>());
         prop_assert_eq!(config.spec, vm.spec());
+    }
+
+    /// Each object is used for one VM after the other, emptied by its pool in between or not.
+    #[test]
+    fn a_pooled_form_is_what_a_new_one_would_be(drawn in proptest::collection::vec(any_vm(), 1..8)) {
+        let mut kept = heap::Proposal::empty();
+        for vm in &drawn {
+            let expected = heap::Proposal::create_vm(ProposalId(vm.id), vm.lifetime(), &vm.spec(), &vm.pairs());
+            let mut pooled = RAFT_PROPOSAL_POOL.acquire();
+            prop_assert_eq!(&*pooled, &heap::Proposal::empty());
+            pooled.assign_create_vm(ProposalId(vm.id), vm.lifetime(), &vm.spec(), &vm.pairs());
+            prop_assert_eq!(&*pooled, &expected);
+            kept.assign_create_vm(ProposalId(vm.id), vm.lifetime(), &vm.spec(), &vm.pairs());
+            prop_assert_eq!(&kept, &expected);
+            let mut config = VM_CONFIG_POOL.acquire();
+            config.assign(&vm.spec(), &vm.pairs());
+            let heap::ProposalData::CreateVm { config: expected, .. } = &expected.data;
+            prop_assert_eq!(&*config, expected);
+        }
     }
 }
 

@@ -2,9 +2,15 @@
 //!
 //! They are what the arena forms are compared with, written as one would who knows no arenas: texts are owned
 //! `String`s, metadata is a `BTreeMap`, and nothing is copied that the arena form borrows.
+//!
+//! Those that outlive a request may come from a pool instead: [`VM_CONFIG_POOL`].
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
+
+use blixard_arena::pool::TypedObjectPool;
 
 use super::config::{Resources, VmSpec};
 use super::nodes::NodeTable;
@@ -51,6 +57,45 @@ impl VmConfig {
         }
     }
 
+    /// A config of nothing, for [`assign`](Self::assign); takes no memory.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            name: String::new(),
+            config_path: String::new(),
+            tenant: String::new(),
+            gpu_spec: String::new(),
+            resources: Resources::default(),
+            ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            qos: super::Qos::BestEffort,
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// Becomes what [`new`](Self::new) makes, in the memory that it has: texts are copied over the old ones.
+    pub fn assign(&mut self, spec: &VmSpec<'_>, metadata: &[(&str, &str)]) {
+        spec.name.clone_into(&mut self.name);
+        spec.config_path.clone_into(&mut self.config_path);
+        spec.tenant.clone_into(&mut self.tenant);
+        spec.gpu_spec.clone_into(&mut self.gpu_spec);
+        (self.resources, self.ip, self.qos) = (spec.resources, spec.ip, spec.qos);
+        self.metadata.clear();
+        self.metadata.extend(metadata.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())));
+    }
+
+    /// Becomes [`empty`](Self::empty) and keeps its texts' memory.
+    pub fn clear(&mut self) {
+        self.assign(&Self::empty().spec(), &[]);
+    }
+
+    /// Bytes on the heap, a pair of metadata counted as two `String`s.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let pair = |(key, value): (&String, &String)| 2 * size_of::<String>() + key.capacity() + value.capacity();
+        [&self.name, &self.config_path, &self.tenant, &self.gpu_spec].map(String::capacity).iter().sum::<usize>()
+            + self.metadata.iter().map(pair).sum::<usize>()
+    }
+
     /// A look at the fields, for placement and encoding.
     #[must_use]
     pub fn spec(&self) -> VmSpec<'_> {
@@ -65,6 +110,31 @@ impl VmConfig {
         }
     }
 }
+
+/// Configs that outlive a request, recycled: texts keep their memory, pairs of metadata are made anew.
+///
+/// At most 1,024 lie idle; one of more than 4 KiB is dropped when it comes back.
+///
+/// ```
+/// use control_plane::scheduler::heap::VM_CONFIG_POOL;
+/// use control_plane::scheduler::{Qos, Resources, VmSpec};
+///
+/// let spec = VmSpec {
+///     name: "vm-1", config_path: "/etc/vm/1.toml", tenant: "acme", gpu_spec: "",
+///     resources: Resources::default(), ip: [10, 0, 0, 1].into(), qos: Qos::Guaranteed,
+/// };
+/// let mut config = VM_CONFIG_POOL.acquire();
+/// config.assign(&spec, &[("app", "db")]);
+/// assert_eq!(config.spec(), spec);
+/// ```
+pub static VM_CONFIG_POOL: LazyLock<TypedObjectPool<VmConfig>> = LazyLock::new(|| {
+    TypedObjectPool::builder(VmConfig::empty)
+        .name("VM configs")
+        .reset(VmConfig::clear)
+        .retained_bytes(VmConfig::heap_bytes)
+        .retain_bytes_max(4 << 10)
+        .build()
+});
 
 /// What was decided for one VM, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
