@@ -6,6 +6,10 @@
 
 use blixard_arena::arena::{ArenaFigures, Fallible, Histogram, PoolFigures, typed};
 use blixard_arena::intern::{self, ArenaInterner, InternError, Symbol};
+use blixard_arena::pool::{
+    BufferPool, Callbacks, LeakSite, ObjectPoolBuilder, ObjectPoolFigures, PoolExhausted, Pooled, TypedObjectPool,
+    VecPool, Vecs,
+};
 use blixard_arena::{
     Arena, ArenaOptions, ArenaPool, BudgetExceeded, PooledArena, PooledSharedArena, Reset, Sealed, SharedArena,
     sealed_root,
@@ -141,6 +145,26 @@ fn options_figures_and_errors_are_plain_values() {
     assert_eq!(traits!(PoolFigures), format!("{VALUE} Clone"));
     assert_eq!(traits!(Histogram), format!("{VALUE} Clone"));
     assert_eq!(traits!(typed::Arena<u8>), "Send Unpin UnwindSafe");
+}
+
+#[test]
+fn a_pool_is_every_threads_and_a_guard_what_its_object_is() {
+    assert_eq!(traits!(TypedObjectPool<u8>), format!("{VALUE} Clone"));
+    assert_eq!(traits!(TypedObjectPool<Cell<u8>>), format!("{VALUE} Clone"), "objects need not be Sync");
+    assert_eq!(traits!(VecPool<u8>), format!("{VALUE} Clone"));
+    assert_eq!(traits!(BufferPool), format!("{VALUE} Clone"));
+    assert_eq!(traits!(Pooled<u8>), VALUE);
+    assert_eq!(traits!(Pooled<Cell<u8>>), "Send Unpin UnwindSafe Debug", "as an owned Cell");
+    assert_eq!(traits!(Pooled<Vec<u8>, Vecs>), VALUE);
+    assert_eq!(traits!(Callbacks<u8>), "Send Sync Unpin Debug", "closures may be anything");
+    assert_eq!(traits!(ObjectPoolBuilder<u8>), "Send Sync Unpin Debug");
+    assert_eq!(traits!(Vecs), format!("{VALUE} Clone Copy"));
+    assert_eq!(traits!(ObjectPoolFigures), format!("{VALUE} Clone Copy"));
+    assert_eq!(traits!(PoolExhausted), format!("{VALUE} Clone Copy"));
+    assert_eq!(traits!(LeakSite), format!("{VALUE} Clone"));
+    assert_eq!(size_of::<Pooled<[u8; 100]>>(), 2 * size_of::<usize>(), "a guard is two words");
+    assert_eq!(size_of::<Option<Pooled<u8>>>(), 2 * size_of::<usize>(), "and has a niche");
+    assert_eq!(size_of::<TypedObjectPool<u8>>(), size_of::<usize>(), "a handle is one");
 }
 
 /// What owns its arena borrows nothing: it goes into a task, a thread, a static.
