@@ -13,5 +13,6 @@
 //! Invariants: no item here knows which kind of arena it runs in (`AnyArena` is all it asks for); both twins of
 //! one value encode to the same bytes.
 
+pub mod names;
 pub mod raft;
 pub mod scheduler;
