@@ -1,5 +1,7 @@
 //! The process's figures: no count lost over threads that come and go, the peak within its bound, over mimalloc's twin too.
 #![cfg(feature = "allocation-tracking")]
+#![expect(unsafe_code, reason = "the system's thread-specific data")]
+#![expect(clippy::unwrap_used, reason = "a test: what cannot be had ends it")]
 
 use blixard_arena::tracking::{self, TrackingAllocator};
 use std::hint::black_box;
@@ -7,6 +9,33 @@ use std::sync::Barrier;
 
 #[global_allocator]
 static ALLOCATOR: TrackingAllocator = TrackingAllocator::system();
+
+/// The system's own thread-specific data: its destructors run after those of Rust's thread-locals.
+#[cfg(target_os = "linux")]
+mod after_the_end {
+    use std::hint::black_box;
+
+    unsafe extern "C" fn allocate(_: *mut libc::c_void) {
+        for _ in 0..50 {
+            let mut block = black_box(Vec::<u8>::with_capacity(30_000));
+            block.reserve_exact(40_000);
+            drop(black_box(block));
+            drop(black_box(vec![0_u8; 70_000]));
+        }
+    }
+
+    pub(crate) fn run() {
+        let mut key = 0;
+        // SAFETY: a place for the key, and a destructor that takes any pointer.
+        assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, Some(allocate)) }, 0);
+        let thread = std::thread::spawn(move || {
+            let some = std::ptr::without_provenance::<libc::c_void>(1);
+            // SAFETY: the key was made above; the value is never looked at.
+            assert_eq!(unsafe { libc::pthread_setspecific(key, some) }, 0);
+        });
+        thread.join().unwrap();
+    }
+}
 
 /// One test, so that nothing else runs beside it.
 #[test]
@@ -61,6 +90,18 @@ fn the_whole_process() {
     let truth = before.heap.net_bytes.unsigned_abs() + 4 * (60_000 + (16 << 20));
     let off = after.heap.peak_bytes.abs_diff(truth);
     assert!(off < after.peak_error_bytes_max + 64_000, "peak {} for {truth}", after.heap.peak_bytes);
+
+    // What a thread allocates when it has ended for Rust, destructors of thread-locals and all, is still counted.
+    #[cfg(target_os = "linux")]
+    {
+        let before = tracking::process().unwrap().heap;
+        after_the_end::run();
+        let after = tracking::process().unwrap().heap;
+        let late = (after.allocations - before.allocations, after.bytes - before.bytes);
+        assert!(late.0 >= 100 && (late.1 >= 100 * 70_000 && late.1 < 101 * 70_000), "{late:?}");
+        let live = after.net_bytes - before.net_bytes;
+        assert!((-64_000..64_000).contains(&live), "{live}");
+    }
 
     // Blocks freed by another thread than their maker's: balances go below zero, the sum does not.
     let (send, receive) = std::sync::mpsc::channel::<Vec<u8>>();

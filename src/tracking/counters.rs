@@ -67,9 +67,6 @@ static STRAYS: Slot = Slot::new();
 /// Bytes live in the process, as far as told.
 static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
 static PEAK_BYTES: AtomicI64 = AtomicI64::new(0);
-/// Slots that threads own now, and the most at one time.
-static OWNED: AtomicU64 = AtomicU64::new(0);
-static OWNED_MAX: AtomicU64 = AtomicU64::new(0);
 /// Whether a call has ever come through the hook.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
@@ -101,8 +98,6 @@ impl Drop for Lease {
         STAGE.set(Stage::Ended);
         LAST.set(slot.totals());
         slot.tell();
-        // Relaxed: a number that publishes nothing.
-        OWNED.fetch_sub(1, Ordering::Relaxed);
         // Release: pairs with the Acquire in `Slot::adopt`; our last touch.
         slot.owned.store(false, Ordering::Release);
     }
@@ -376,9 +371,6 @@ fn adopt() -> Option<&'static Slot> {
         STAGE.set(Stage::New);
         return None;
     };
-    // Relaxed: numbers that publish nothing. The most is read after it was raised, so it covers every moment.
-    let owned = OWNED.fetch_add(1, Ordering::Relaxed) + 1;
-    OWNED_MAX.fetch_max(owned, Ordering::Relaxed);
     slot.draw(slot.bytes.load(Ordering::Relaxed));
     SLOT.set(Some(slot));
     STAGE.set(Stage::Owner);
@@ -434,14 +426,17 @@ pub(super) fn process() -> Result<ProcessFigures, NotCounted> {
     installed()?;
     let mut totals = STRAYS.totals();
     let mut sizes = SizeHistogram::default();
+    let mut slots = 0;
     sizes.add(|bucket| STRAYS.sizes[bucket].load(Ordering::Relaxed));
     each_slot(|slot| {
+        slots += 1;
         totals = totals.plus(slot.totals());
         sizes.add(|bucket| slot.sizes[bucket].load(Ordering::Relaxed));
     });
     let peak = PEAK_BYTES.load(Ordering::Relaxed).max(totals.net());
     let heap = AllocationFigures::between(Totals::ZERO, totals, peak);
-    let peak_error_bytes_max = OWNED_MAX.load(Ordering::Relaxed) * STEP_BYTES.unsigned_abs();
+    // As many slots as threads had one at once, at least.
+    let peak_error_bytes_max = slots * STEP_BYTES.unsigned_abs();
     Ok(ProcessFigures { heap, peak_error_bytes_max, sizes })
 }
 
