@@ -31,7 +31,7 @@ pub struct ObjectPoolFigures {
     pub acquired: u64,
     /// Of those, objects that had been used before.
     pub reused: u64,
-    /// Objects made because none was idle, and objects [brought](super::TypedObjectPool::adopt).
+    /// Objects made because none was idle, and objects [attached](super::TypedObjectPool::attach).
     pub created: u64,
     /// Objects dropped: for a limit, for a rule that said no or panicked, by a trim.
     pub dropped: u64,
