@@ -1,7 +1,7 @@
 //! Maps of 4, 16, 256 and 10,000 pairs with strings for keys: build, find, not find, go through, let go.
 //!
 //! Keys are names of 6 to 24 bytes, values `u64`, both borrowed or plain, so that a map's own work is all there is. Look-ups go in a random order over
-//! enough maps that neither branch predictors nor the first-level cache know the next one. Each way of hashing stands beside ours
+//! enough maps that no branch predictor knows the next one. Each way of hashing stands beside ours
 //! once as it comes and once, "our hasher", with [`SeededState`], which is our default. bumpalo and bump-scope have no map of their own, and
 //! multitude's is hashbrown's: theirs are hashbrown's in their memory.
 //!
