@@ -130,9 +130,20 @@ pub(crate) unsafe fn grow_values<L: Local, T, E: Refusal>(
 /// `at` is a live block of this arena for `cap` values, and `narrower <= cap`.
 #[inline(always)]
 pub(crate) unsafe fn shrink_values<L: Local, T>(arena: &L, at: NonNull<T>, cap: usize, narrower: usize) {
-    if let Some(local) = arena.local_found(INSIDE)
-        && local.reuses()
-    {
+    if arena.local_found(INSIDE).is_some_and(Arena::reuses) {
+        // SAFETY: the caller's promise.
+        unsafe { shrink_unwritten(arena, at, cap, narrower) };
+    }
+}
+
+/// [`shrink_values`] whatever becomes of memory at the reset: for values that were never written, or overwritten since.
+///
+/// # Safety
+///
+/// As for [`shrink_values`].
+#[inline(always)]
+pub(crate) unsafe fn shrink_unwritten<L: Local, T>(arena: &L, at: NonNull<T>, cap: usize, narrower: usize) {
+    if let Some(local) = arena.local_found(INSIDE) {
         let (old, new) = (values_layout::<T>(cap), values_layout::<T>(narrower));
         // SAFETY: the caller's promise. The alignment stays, so the block need not move.
         unsafe { local.region().shrink(at.cast(), old, new) };

@@ -48,6 +48,20 @@ impl<L: Local, E: Refusal> Text<'_, L, E> {
     }
 }
 
+impl<L: Local, E> Text<'_, L, E> {
+    /// Overwrites what was written: it goes back to the arena, where a reset may not find it.
+    #[cold]
+    fn take_back(&mut self) {
+        for index in 0..self.len {
+            // SAFETY: within the block.
+            let place = unsafe { self.at.add(index) };
+            // SAFETY: a byte of ours. Volatile, so that it is done though nobody reads it.
+            unsafe { place.write_volatile(0) };
+        }
+        self.len = 0;
+    }
+}
+
 impl<L: Local, E: Refusal> fmt::Write for Text<'_, L, E> {
     #[inline]
     fn write_str(&mut self, part: &str) -> fmt::Result {
@@ -71,8 +85,8 @@ impl<L: Local, E> Drop for Text<'_, L, E> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.cap > self.len {
-            // SAFETY: the text's block.
-            unsafe { blocks::shrink_values(self.arena, self.at, self.cap, self.len) };
+            // SAFETY: the text's block. Behind the text nothing was written.
+            unsafe { blocks::shrink_unwritten(self.arena, self.at, self.cap, self.len) };
         }
     }
 }
@@ -88,7 +102,7 @@ pub(super) fn format<'a, L: Local, E: Refusal>(arena: &'a L, text: fmt::Argument
     }
     let written = to.write_fmt(text);
     if let Some(refused) = to.refused.take() {
-        to.len = 0;
+        to.take_back();
         return Err(refused);
     }
     assert!(written.is_ok(), "a Display implementation returned an error");
@@ -171,8 +185,8 @@ pub(super) fn concat<'a, L: Local, E: Refusal>(arena: &'a L, pieces: &impl Piece
         sink.len()
     };
     if len < cap {
-        // SAFETY: the block just allocated.
-        unsafe { blocks::shrink_values(arena, at, cap, len) };
+        // SAFETY: the block just allocated. Behind the text nothing was written.
+        unsafe { blocks::shrink_unwritten(arena, at, cap, len) };
     }
     // SAFETY: `len` bytes are written there; lifetime as in `format`.
     let bytes = unsafe { slice::from_raw_parts_mut(at.as_ptr(), len) };
