@@ -38,8 +38,9 @@ fn equal_live_texts_have_one_address() {
         for seed in 0..6 {
             let (pool, board, done) = (&pool, &board, &done);
             scope.spawn(move || {
+                // Counted when it panics too, or the sweepers would wait for ever.
+                let _done = Done(done);
                 work(pool, board, seed);
-                done.fetch_add(1, Ordering::SeqCst);
             });
         }
         let sweepers: Vec<_> = (0..2)
@@ -60,6 +61,14 @@ fn equal_live_texts_have_one_address() {
     drop(board);
     pool.sweep();
     assert_eq!(pool.figures().entries, 0);
+}
+
+struct Done<'a>(&'a AtomicUsize);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 fn work(pool: &StringPool, board: &[Mutex<Vec<InternedString>>], seed: u64) {
