@@ -58,6 +58,14 @@ impl<'a, T: 'a> Box<'a, T> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Box};
+    /// let arena = Arena::new();
+    /// let members = Box::new_in(vec!["node-1".to_owned()], &arena); // heap blocks within
+    /// let kept: Vec<String> = Box::into_inner(members); // what no arena could give back: it moves on
+    /// assert_eq!(kept, ["node-1"]);
+    /// ```
     #[inline]
     pub fn new_in<A: AnyArena>(value: T, arena: &'a A) -> Self {
         // The place first: over budget the value is still ours, and is dropped.

@@ -403,6 +403,14 @@ pub struct IntoIter<T, A: Memory> {
 
 impl<T, A: Memory> IntoIter<T, A> {
     /// What is left, as a slice.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut words = Vec::from_iter_in(["place", "vm-1", "node-7"], &arena).into_iter();
+    /// let command = words.next();
+    /// assert_eq!((command, words.as_slice()), (Some("place"), &["vm-1", "node-7"][..])); // its arguments
+    /// ```
     #[must_use]
     pub const fn as_slice(&self) -> &[T] {
         // SAFETY: within the block.

@@ -50,6 +50,26 @@ pub trait DeserializeIn<'de, 'a, A: AnyArena>: Sized {
     /// # Errors
     ///
     /// As `deserializer` does, and with the numbers of [`BudgetExceeded`](crate::BudgetExceeded) over budget.
+    ///
+    /// ```
+    /// use blixard_arena::{Arena, arena::AnyArena, collections::DeserializeIn};
+    /// use serde::{Deserializer, de::{DeserializeSeed, Error}};
+    ///
+    /// struct Port(u16); // a check of one's own, at the door
+    ///
+    /// impl<'de, 'a, A: AnyArena> DeserializeIn<'de, 'a, A> for Port {
+    ///     fn deserialize_in<D: Deserializer<'de>>(arena: &'a A, deserializer: D) -> Result<Self, D::Error> {
+    ///         match u16::deserialize_in(arena, deserializer)? {
+    ///             0 => Err(D::Error::custom("port 0")),
+    ///             port => Ok(Self(port)),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let arena = Arena::new();
+    /// let port: Result<Port, _> = Port::deserialize_in(&arena, &mut serde_json::Deserializer::from_str("0"));
+    /// assert_eq!(port.err().unwrap().to_string(), "port 0");
+    /// ```
     fn deserialize_in<D: Deserializer<'de>>(arena: &'a A, deserializer: D) -> Result<Self, D::Error>;
 }
 
@@ -71,6 +91,19 @@ pub const fn seed_in<A: AnyArena, T>(arena: &A) -> SeedIn<'_, A, T> {
 }
 
 /// See [`seed_in`].
+///
+/// ```
+/// use blixard_arena::{Arena, collections::{SeedIn, seed_in}};
+/// use serde::de::DeserializeSeed;
+///
+/// let arena = Arena::new();
+/// let lines: SeedIn<'_, _, (&str, u32)> = seed_in(&arena); // `Copy`: one for all lines of a stream
+/// for line in [r#"["vm-1", 4]"#, r#"["vm-2", 8]"#] {
+///     let (name, cores) = lines.deserialize(&mut serde_json::Deserializer::from_str(line))?;
+///     assert!(name.starts_with("vm-") && cores > 0);
+/// }
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 pub struct SeedIn<'a, A, T> {
     arena: &'a A,
     makes: PhantomData<fn() -> T>,

@@ -48,6 +48,18 @@ pub struct String<A>(List<u8, A>);
 /// Making one.
 impl<'a, A: AnyArena> String<&'a A> {
     /// An empty text; takes no memory before the first byte.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut missing = String::new_in(&arena); // costs nothing where nothing is missing
+    /// for (label, present) in [("zone", true), ("tier", false)] {
+    ///     if !present {
+    ///         missing += label;
+    ///     }
+    /// }
+    /// assert_eq!(missing, "tier");
+    /// ```
     #[inline(always)]
     #[must_use]
     pub const fn new_in(arena: &'a A) -> Self {
@@ -78,6 +90,13 @@ impl<'a, A: AnyArena> String<&'a A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::String};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let announced = 1 << 40; // by a request's header
+    /// assert!(String::try_with_capacity_in(announced, &arena).is_err());
+    /// ```
     #[inline(always)]
     pub fn try_with_capacity_in(bytes: usize, arena: &'a A) -> Result<Self, BudgetExceeded> {
         List::with_capacity(bytes, arena).map(Self)
@@ -170,6 +189,17 @@ impl<'a, A: AnyArena> String<&'a A> {
 
     /// The text as a `&str` that lives as long as the arena's borrow. No copy; what was reserved beyond it goes back if
     /// the text is the arena's newest block.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// struct Vm<'a> { name: &'a str } // plain data: can be copied, sealed, sent
+    ///
+    /// let mut name = String::from_str_in("vm", &arena);
+    /// name.push_str("-1");
+    /// let vm = Vm { name: name.into_str() };
+    /// assert_eq!(vm.name, "vm-1");
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn into_str(mut self) -> &'a mut str {
@@ -182,6 +212,16 @@ impl<'a, A: AnyArena> String<&'a A> {
     }
 
     /// The bytes, as a vector. No copy.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut line = String::from_str_in("vm-1 started", &arena);
+    /// line.push('\n');
+    /// let mut frame = line.into_bytes(); // text so far, and then a byte that is none
+    /// frame.push(0xff);
+    /// assert_eq!(frame, b"vm-1 started\n\xff");
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8, &'a A> {
@@ -189,6 +229,14 @@ impl<'a, A: AnyArena> String<&'a A> {
     }
 
     /// The arena it lies in.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let tenant = String::from_str_in("acme", &arena);
+    /// let key = tenant.arena().concat((&*tenant, "/vm-1")); // beside it, with no arena at hand
+    /// assert_eq!(key, "acme/vm-1");
+    /// ```
     #[inline(always)]
     #[must_use]
     pub const fn arena(&self) -> &'a A {
@@ -200,6 +248,14 @@ impl<'a, A: AnyArena> String<&'a A> {
     /// # Panics
     ///
     /// If `at` is not on the boundary of a `char`. With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut vm = String::from_str_in("vm-1@node-7", &arena);
+    /// let node = vm.split_off(vm.find('@').unwrap());
+    /// assert_eq!((&*vm, &node[1..]), ("vm-1", "node-7"));
+    /// ```
     #[must_use]
     pub fn split_off(&mut self, at: usize) -> Self {
         let rest = Self::from_str_in(&self[at..], self.arena());
@@ -211,6 +267,14 @@ impl<'a, A: AnyArena> String<&'a A> {
 /// The everyday calls, as std's.
 impl<A: AnyArena> String<&A> {
     /// Bytes there is room for.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut reply = String::with_capacity_in(256, &arena);
+    /// reply.push_str("placed: vm-1, vm-2");
+    /// assert_eq!(reply.capacity(), 256); // it was enough
+    /// ```
     #[inline(always)]
     #[must_use]
     pub const fn capacity(&self) -> usize {
@@ -218,6 +282,13 @@ impl<A: AnyArena> String<&A> {
     }
 
     /// The number of bytes.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let name = String::from_str_in("b\u{fc}ro-1", &arena);
+    /// assert_eq!(name.len(), 7); // bytes, as a frame's header counts them, not `char`s
+    /// ```
     #[inline(always)]
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -225,6 +296,19 @@ impl<A: AnyArena> String<&A> {
     }
 
     /// Whether there is none.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut list = String::new_in(&arena);
+    /// for vm in ["vm-1", "vm-2"] {
+    ///     if !list.is_empty() {
+    ///         list.push_str(", ");
+    ///     }
+    ///     list.push_str(vm);
+    /// }
+    /// assert_eq!(list, "vm-1, vm-2");
+    /// ```
     #[inline(always)]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -232,6 +316,17 @@ impl<A: AnyArena> String<&A> {
     }
 
     /// The text.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let command = String::from_str_in("start", &arena);
+    /// let known = match command.as_str() {
+    ///     "start" | "stop" => true,
+    ///     _ => false,
+    /// };
+    /// assert!(known);
+    /// ```
     #[inline(always)]
     #[must_use]
     pub const fn as_str(&self) -> &str {
@@ -240,6 +335,14 @@ impl<A: AnyArena> String<&A> {
     }
 
     /// The text, to be changed within its length.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut tenant = String::from_str_in("ACME", &arena);
+    /// tenant.as_mut_str().make_ascii_lowercase(); // in place, for a look-up
+    /// assert_eq!(tenant, "acme");
+    /// ```
     #[inline(always)]
     pub const fn as_mut_str(&mut self) -> &mut str {
         // SAFETY: UTF-8, by the invariant, and a `&mut str` keeps it.
@@ -251,6 +354,16 @@ impl<A: AnyArena> String<&A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let names = ["vm-1", "vm-2"];
+    /// let mut line = String::from_str_in("placed ", &arena);
+    /// line.reserve(names.iter().map(|name| name.len()).sum()); // once for all of them
+    /// line.extend(names);
+    /// assert_eq!(line, "placed vm-1vm-2");
+    /// ```
     #[inline(always)]
     pub fn reserve(&mut self, more: usize) {
         sure(self.0.reserve(more));
@@ -261,12 +374,29 @@ impl<A: AnyArena> String<&A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::String};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut body = String::new_in(&arena);
+    /// assert!(body.try_reserve(1 << 20).is_err()); // refused before the first byte is read
+    /// assert!(body.try_reserve(100).is_ok());
+    /// ```
     #[inline(always)]
     pub fn try_reserve(&mut self, more: usize) -> Result<(), BudgetExceeded> {
         self.0.reserve(more)
     }
 
     /// Gives what is reserved beyond the text back to the arena, if this is its newest block.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut key = String::with_capacity_in(256, &arena);
+    /// key.push_str("acme/vm-1");
+    /// key.shrink_to_fit(); // the next value goes where the room was
+    /// assert_eq!(key.capacity(), 9);
+    /// ```
     #[inline(always)]
     pub fn shrink_to_fit(&mut self) {
         self.0.shrink(0);
@@ -290,6 +420,17 @@ impl<A: AnyArena> String<&A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut path = String::from_str_in("/v1", &arena);
+    /// for part in ["tenants", "acme"] {
+    ///     path.push('/');
+    ///     path.push_str(part);
+    /// }
+    /// assert_eq!(path, "/v1/tenants/acme");
+    /// ```
     #[inline(always)]
     pub fn push_str(&mut self, text: &str) {
         sure(self.append(text));
@@ -300,6 +441,14 @@ impl<A: AnyArena> String<&A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::String};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut log = String::new_in(&arena);
+    /// while log.try_push_str("one line more\n").is_ok() {} // a request that would not end, ends here
+    /// assert!(log.ends_with("more\n"));
+    /// ```
     #[inline(always)]
     pub fn try_push_str(&mut self, text: &str) -> Result<(), BudgetExceeded> {
         self.append(text)
@@ -310,6 +459,16 @@ impl<A: AnyArena> String<&A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut key = String::new_in(&arena);
+    /// for c in "Acme Corp".chars() {
+    ///     key.push(if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    /// }
+    /// assert_eq!(key, "acme-corp");
+    /// ```
     #[inline(always)]
     pub fn push(&mut self, c: char) {
         sure(self.append(c.encode_utf8(&mut [0; 4])));
@@ -320,6 +479,15 @@ impl<A: AnyArena> String<&A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::String};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut quoted = String::new_in(&arena);
+    /// let answer = "say \"hi\"".chars().flat_map(char::escape_default).try_for_each(|c| quoted.try_push(c));
+    /// assert!(answer.is_ok());
+    /// assert_eq!(quoted, r#"say \"hi\""#);
+    /// ```
     #[inline(always)]
     pub fn try_push(&mut self, c: char) -> Result<(), BudgetExceeded> {
         self.append(c.encode_utf8(&mut [0; 4]))
@@ -355,6 +523,16 @@ impl<A: AnyArena> String<&A> {
     }
 
     /// Takes the last `char`.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut line = String::from_str_in("start vm-1\r\n", &arena);
+    /// while line.ends_with(['\r', '\n']) {
+    ///     line.pop();
+    /// }
+    /// assert_eq!(line, "start vm-1");
+    /// ```
     pub fn pop(&mut self) -> Option<char> {
         let last = self.chars().next_back()?;
         self.truncate(self.len() - last.len_utf8());
@@ -366,6 +544,14 @@ impl<A: AnyArena> String<&A> {
     /// # Panics
     ///
     /// If `at` is not on the boundary of a `char`. With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut delta = String::from_str_in("512 MiB", &arena);
+    /// delta.insert(0, '-');
+    /// assert_eq!(delta, "-512 MiB");
+    /// ```
     pub fn insert(&mut self, at: usize, c: char) {
         self.insert_str(at, c.encode_utf8(&mut [0; 4]));
     }
@@ -375,6 +561,16 @@ impl<A: AnyArena> String<&A> {
     /// # Panics
     ///
     /// If `at` is not on the boundary of a `char`. With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut url = String::from_str_in("node-7/metrics", &arena);
+    /// if !url.contains("://") {
+    ///     url.insert_str(0, "http://");
+    /// }
+    /// assert_eq!(url, "http://node-7/metrics");
+    /// ```
     pub fn insert_str(&mut self, at: usize, text: &str) {
         assert!(self.is_char_boundary(at), "byte {at} of {} is no boundary of a char", self.len());
         self.push_str(text);
@@ -387,6 +583,14 @@ impl<A: AnyArena> String<&A> {
     /// # Panics
     ///
     /// If there is none, or `at` is not on the boundary of a `char`.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut argument = String::from_str_in("@node-7", &arena);
+    /// let mark = argument.remove(0);
+    /// assert_eq!((mark, &*argument), ('@', "node-7"));
+    /// ```
     pub fn remove(&mut self, at: usize) -> char {
         let c = self[at..].chars().next().expect("a char to remove");
         self.remove_range(at..at + c.len_utf8());
@@ -420,6 +624,15 @@ impl<A: AnyArena> String<&A> {
     ///
     /// If the ends of `range` are not on boundaries of `char`s in the text. With [`BudgetExceeded`] over budget; the text
     /// is as it was then.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut endpoint = String::from_str_in("node-7:9000", &arena);
+    /// let port = endpoint.find(':').unwrap() + 1;
+    /// endpoint.replace_range(port.., "9443");
+    /// assert_eq!(endpoint, "node-7:9443");
+    /// ```
     pub fn replace_range(&mut self, range: impl RangeBounds<usize>, with: &str) {
         let (start, end) = bounds(&range, self.len());
         let ends_are_boundaries = self.is_char_boundary(start) && self.is_char_boundary(end);
@@ -433,6 +646,18 @@ impl<A: AnyArena> String<&A> {
     /// # Panics
     ///
     /// If that is within the text and not on the boundary of a `char`.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut scratch = String::from_str_in("node-", &arena);
+    /// let stem = scratch.len();
+    /// for node in 1..=3u32 {
+    ///     scratch.truncate(stem); // one text for all names
+    ///     scratch.push_concat(node);
+    /// }
+    /// assert_eq!(scratch, "node-3");
+    /// ```
     pub fn truncate(&mut self, len: usize) {
         if len <= self.len() {
             assert!(self.is_char_boundary(len), "byte {len} of {} is no boundary of a char", self.len());
@@ -441,12 +666,31 @@ impl<A: AnyArena> String<&A> {
     }
 
     /// Removes all text and keeps the room.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut line = String::with_capacity_in(80, &arena);
+    /// for vm in ["vm-1", "vm-2"] {
+    ///     line.clear(); // one buffer for every line
+    ///     line.push_concat((vm, " started"));
+    /// }
+    /// assert_eq!((&*line, line.capacity()), ("vm-2 started", 80));
+    /// ```
     #[inline(always)]
     pub fn clear(&mut self) {
         self.0.truncate(0);
     }
 
     /// Keeps the `char`s for which `keep` says so. If it panics, the text is what was kept by then.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::String};
+    /// let arena = Arena::new();
+    /// let mut name = String::from_str_in("vm\t-1\u{7}", &arena);
+    /// name.retain(|c| !c.is_control()); // before it is logged
+    /// assert_eq!(name, "vm-1");
+    /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(char) -> bool) {
         /// Holds what is kept, and puts the length right on every way out.
         struct Kept<'s, 'a, A: AnyArena> {

@@ -137,6 +137,13 @@ impl<'a, T, A: AnyArena> Vec<T, &'a A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::Vec};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let requested = (0..1_000_000u64).map(|vm| [vm; 2]); // by one request
+    /// assert!(Vec::try_from_iter_in(requested, &arena).is_err()); // which ends; the process lives
+    /// ```
     #[inline(always)]
     pub fn try_from_iter_in(values: impl IntoIterator<Item = T>, arena: &'a A) -> Result<Self, BudgetExceeded> {
         let mut list = List::new(arena);
@@ -212,6 +219,14 @@ impl<'a, T, A: AnyArena> Vec<T, &'a A> {
 /// The everyday calls, as std's.
 impl<T, A: AnyArena> Vec<T, &A> {
     /// Elements there is room for.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut scores = Vec::with_capacity_in(3, &arena); // one for each node
+    /// scores.extend([0.5, 0.25, 1.0]);
+    /// assert_eq!(scores.capacity(), 3); // the guess was right: nothing moved
+    /// ```
     #[inline(always)]
     #[must_use]
     pub const fn capacity(&self) -> usize {
@@ -219,6 +234,14 @@ impl<T, A: AnyArena> Vec<T, &A> {
     }
 
     /// The number of elements.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut failed = Vec::new_in(&arena);
+    /// failed.extend(["vm-1", "vm-2"].into_iter().filter(|vm| vm.ends_with('2')));
+    /// assert_eq!(arena.concat((failed.len(), " failed")), "1 failed");
+    /// ```
     #[inline(always)]
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -226,6 +249,14 @@ impl<T, A: AnyArena> Vec<T, &A> {
     }
 
     /// Whether there is none.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let reasons: Vec<&str, _> = Vec::new_in(&arena); // why a node cannot take the VM
+    /// let fits = reasons.is_empty();
+    /// assert!(fits);
+    /// ```
     #[inline(always)]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -233,6 +264,16 @@ impl<T, A: AnyArena> Vec<T, &A> {
     }
 
     /// The elements.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let queue = Vec::from_iter_in(["create", "start", "stop"], &arena);
+    /// match queue.as_slice() {
+    ///     ["create", rest @ ..] => assert_eq!(rest, ["start", "stop"]),
+    ///     _ => unreachable!("a VM is created first"),
+    /// }
+    /// ```
     #[inline(always)]
     #[must_use]
     pub const fn as_slice(&self) -> &[T] {
@@ -240,6 +281,15 @@ impl<T, A: AnyArena> Vec<T, &A> {
     }
 
     /// The elements, to be changed.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut scores = Vec::from_iter_in([3, 1, 2], &arena);
+    /// let (first, rest) = scores.as_mut_slice().split_at_mut(1); // two halves, changed side by side
+    /// first[0] += rest.iter().sum::<i32>();
+    /// assert_eq!(scores, [6, 1, 2]);
+    /// ```
     #[inline(always)]
     pub const fn as_mut_slice(&mut self) -> &mut [T] {
         self.0.as_mut_slice()
@@ -268,6 +318,14 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::Vec};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut vms: Vec<u64, _> = Vec::new_in(&arena);
+    /// assert!(vms.try_reserve(1_000_000).is_err()); // said before the work is begun
+    /// assert!(vms.try_reserve(100).is_ok());
+    /// ```
     #[inline(always)]
     pub fn try_reserve(&mut self, more: usize) -> Result<(), BudgetExceeded> {
         self.0.reserve(more)
@@ -278,6 +336,16 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut tags = Vec::from_iter_in(["edge"], &arena);
+    /// let more = ["gpu", "ssd"];
+    /// tags.reserve_exact(more.len()); // the last that come: headroom would be left over
+    /// tags.extend(more);
+    /// assert_eq!(tags.len(), 3);
+    /// ```
     #[inline(always)]
     pub fn reserve_exact(&mut self, more: usize) {
         sure(self.0.reserve_exact(more));
@@ -288,18 +356,44 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::Vec};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut frame: Vec<u8, _> = Vec::new_in(&arena);
+    /// assert!(frame.try_reserve_exact(2000).is_ok()); // more than half of the budget: there is no room for headroom
+    /// assert!(frame.try_reserve_exact(5000).is_err());
+    /// ```
     #[inline(always)]
     pub fn try_reserve_exact(&mut self, more: usize) -> Result<(), BudgetExceeded> {
         self.0.reserve_exact(more)
     }
 
     /// Gives what is reserved beyond the elements back to the arena, if this is its newest block.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut nodes = Vec::with_capacity_in(100, &arena);
+    /// nodes.extend([7, 11]);
+    /// nodes.shrink_to_fit(); // the next value goes where the room was
+    /// assert_eq!(nodes.capacity(), 2);
+    /// ```
     #[inline(always)]
     pub fn shrink_to_fit(&mut self) {
         self.0.shrink(0);
     }
 
     /// [`shrink_to_fit`](Self::shrink_to_fit), down to `cap` at most.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut nodes: Vec<u32, _> = Vec::with_capacity_in(100, &arena);
+    /// nodes.push(7);
+    /// nodes.shrink_to(8); // seven may still follow
+    /// assert_eq!(nodes.capacity(), 8);
+    /// ```
     #[inline(always)]
     pub fn shrink_to(&mut self, cap: usize) {
         self.0.shrink(cap);
@@ -310,6 +404,18 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut free = Vec::new_in(&arena);
+    /// for (node, cores) in [("node-1", 0), ("node-2", 8)] {
+    ///     if cores >= 4 {
+    ///         free.push(node);
+    ///     }
+    /// }
+    /// assert_eq!(free, ["node-2"]);
+    /// ```
     #[inline(always)]
     pub fn push(&mut self, value: T) {
         sure(self.0.push(value));
@@ -334,12 +440,32 @@ impl<T, A: AnyArena> Vec<T, &A> {
     }
 
     /// Takes the last element.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut waiting = Vec::from_iter_in([("vm-1", 0)], &arena);
+    /// let mut started = 0;
+    /// while let Some((vm, tries)) = waiting.pop() {
+    ///     if tries < 2 { waiting.push((vm, tries + 1)) } else { started += 1 } // a third try succeeds
+    /// }
+    /// assert_eq!(started, 1);
+    /// ```
     #[inline(always)]
     pub fn pop(&mut self) -> Option<T> {
         self.0.pop()
     }
 
     /// Takes the last element if `predicate` says so.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut by_deadline = Vec::from_iter_in([("vm-3", 30), ("vm-2", 20), ("vm-1", 10)], &arena); // the next one last
+    /// let now = 15;
+    /// assert_eq!(by_deadline.pop_if(|(_, due)| *due <= now), Some(("vm-1", 10)));
+    /// assert_eq!(by_deadline.pop_if(|(_, due)| *due <= now), None); // and it stays
+    /// ```
     #[inline(always)]
     pub fn pop_if(&mut self, predicate: impl FnOnce(&mut T) -> bool) -> Option<T> {
         if predicate(self.last_mut()?) { self.pop() } else { None }
@@ -350,6 +476,15 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// If `index > len`. With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut best = Vec::from_iter_in([90, 70, 50], &arena); // scores, the highest first
+    /// let at = best.partition_point(|score| *score > 80);
+    /// best.insert(at, 80);
+    /// assert_eq!(best, [90, 80, 70, 50]);
+    /// ```
     #[inline(always)]
     pub fn insert(&mut self, index: usize, value: T) {
         sure(self.0.insert(index, value));
@@ -364,6 +499,14 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// If `index > len`.
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::Vec};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut queue = Vec::from_iter_in([[0u8; 1024]], &arena);
+    /// while queue.try_insert(0, [1; 1024]).is_ok() {} // urgent commands come first, as many as fit
+    /// assert_eq!(queue.last(), Some(&[0; 1024])); // what was there is still there
+    /// ```
     #[inline(always)]
     pub fn try_insert(&mut self, index: usize, value: T) -> Result<(), BudgetExceeded> {
         self.0.insert(index, value)
@@ -374,6 +517,14 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// If there is none.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut steps = Vec::from_iter_in(["check", "place", "reply"], &arena);
+    /// assert_eq!(steps.remove(0), "check");
+    /// assert_eq!(steps, ["place", "reply"]); // in their order
+    /// ```
     #[inline(always)]
     pub fn remove(&mut self, index: usize) -> T {
         self.0.remove(index)
@@ -384,36 +535,91 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// If there is none.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut candidates = Vec::from_iter_in(["node-1", "node-2", "node-3"], &arena);
+    /// assert_eq!(candidates.swap_remove(0), "node-1"); // taken; the others need no order
+    /// assert_eq!(candidates, ["node-3", "node-2"]);
+    /// ```
     #[inline(always)]
     pub fn swap_remove(&mut self, index: usize) -> T {
         self.0.swap_remove(index)
     }
 
     /// Keeps the first `len` elements.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut scores = Vec::from_iter_in([0.2, 0.9, 0.7, 0.4], &arena);
+    /// scores.sort_by(|a: &f64, b| b.total_cmp(a));
+    /// scores.truncate(3); // the choice and two alternatives
+    /// assert_eq!(scores, [0.9, 0.7, 0.4]);
+    /// ```
     #[inline(always)]
     pub fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
     }
 
     /// Removes all elements and keeps the room.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut fitting = Vec::with_capacity_in(64, &arena);
+    /// for cores in [4, 16] {
+    ///     fitting.clear(); // one scratch list for all VMs of the batch
+    ///     fitting.extend([("node-1", 8), ("node-2", 32)].iter().filter(|(_, free)| *free >= cores));
+    /// }
+    /// assert_eq!((fitting.as_slice(), fitting.capacity()), (&[&("node-2", 32)][..], 64));
+    /// ```
     #[inline(always)]
     pub fn clear(&mut self) {
         self.0.truncate(0);
     }
 
     /// Keeps the elements for which `keep` says so.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut nodes = Vec::from_iter_in([("node-1", "ready"), ("node-2", "draining")], &arena);
+    /// nodes.retain(|(_, state)| *state == "ready");
+    /// assert_eq!(nodes, [("node-1", "ready")]);
+    /// ```
     #[inline(always)]
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         self.0.retain_mut(|value| keep(value));
     }
 
     /// [`retain`](Self::retain) with a `keep` that may change the elements.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut tries_left = Vec::from_iter_in([("vm-1", 1), ("vm-2", 3)], &arena);
+    /// tries_left.retain_mut(|(_, left)| {
+    ///     *left -= 1;
+    ///     *left > 0
+    /// });
+    /// assert_eq!(tries_left, [("vm-2", 2)]);
+    /// ```
     #[inline(always)]
     pub fn retain_mut(&mut self, keep: impl FnMut(&mut T) -> bool) {
         self.0.retain_mut(keep);
     }
 
     /// Of neighbours that `same` calls equal, keeps the first. `same` gets the later one first, as in std.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut tenants = Vec::from_iter_in(["Acme", "acme", "Umbrella"], &arena);
+    /// tenants.dedup_by(|later, kept| later.eq_ignore_ascii_case(kept));
+    /// assert_eq!(tenants, ["Acme", "Umbrella"]);
+    /// ```
     pub fn dedup_by(&mut self, mut same: impl FnMut(&mut T, &mut T) -> bool) {
         let len = self.len();
         let mut kept = 1.min(len);
@@ -428,11 +634,28 @@ impl<T, A: AnyArena> Vec<T, &A> {
     }
 
     /// Of neighbours with equal keys, keeps the first.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut events = Vec::from_iter_in([("vm-1", 10), ("vm-1", 11), ("vm-2", 12)], &arena);
+    /// events.dedup_by_key(|(vm, _)| *vm); // the first of each burst
+    /// assert_eq!(events, [("vm-1", 10), ("vm-2", 12)]);
+    /// ```
     pub fn dedup_by_key<K: PartialEq>(&mut self, mut key: impl FnMut(&mut T) -> K) {
         self.dedup_by(|a, b| key(a) == key(b));
     }
 
     /// Of equal neighbours, keeps the first.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut nodes = Vec::from_iter_in([7, 3, 7, 3, 7], &arena);
+    /// nodes.sort_unstable();
+    /// nodes.dedup(); // each node is asked once
+    /// assert_eq!(nodes, [3, 7]);
+    /// ```
     pub fn dedup(&mut self)
     where
         T: PartialEq,
@@ -445,6 +668,15 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget. As `T::clone` does: then nothing was appended.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut frame = Vec::with_capacity_in(64, &arena);
+    /// frame.extend_from_slice(&4u32.to_le_bytes()); // the length
+    /// frame.extend_from_slice(b"vm-1");
+    /// assert_eq!(frame, b"\x04\0\0\0vm-1");
+    /// ```
     #[inline(always)]
     pub fn extend_from_slice(&mut self, from: &[T])
     where
@@ -458,6 +690,14 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::Vec};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut body = Vec::from_iter_in(*b"head", &arena);
+    /// assert!(body.try_extend_from_slice(&[0; 8192]).is_err()); // a part that is too long for the request
+    /// assert_eq!(body, b"head");
+    /// ```
     #[inline(always)]
     pub fn try_extend_from_slice(&mut self, from: &[T]) -> Result<(), BudgetExceeded>
     where
@@ -471,6 +711,14 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// If `range` is not within the vector. With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut plan = Vec::from_iter_in(["create", "start"], &arena);
+    /// plan.extend_from_within(..); // the same for a second VM
+    /// assert_eq!(plan, ["create", "start", "create", "start"]);
+    /// ```
     pub fn extend_from_within(&mut self, range: impl RangeBounds<usize>)
     where
         T: Clone,
@@ -488,6 +736,15 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget; both are as they were then.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut placed = Vec::from_iter_in(["vm-1"], &arena);
+    /// let mut retried = Vec::from_iter_in(["vm-2", "vm-3"], &arena);
+    /// placed.append(&mut retried); // which is empty then, and can be filled again
+    /// assert_eq!((placed.len(), retried.len()), (3, 0));
+    /// ```
     pub fn append<B: AnyArena>(&mut self, other: &mut Vec<T, &B>) {
         self.reserve(other.len());
         let len = self.len();
@@ -506,6 +763,14 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut free_mib = Vec::from_iter_in([2048, 512], &arena); // by node number
+    /// free_mib.resize(4, 0); // two nodes have not reported yet
+    /// assert_eq!(free_mib, [2048, 512, 0, 0]);
+    /// ```
     pub fn resize(&mut self, len: usize, value: T)
     where
         T: Clone,
@@ -518,6 +783,15 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut by_node = Vec::new_in(&arena);
+    /// by_node.resize_with(3, || Vec::new_in(&arena)); // a list of VMs for each of three nodes
+    /// by_node[1].push("vm-1");
+    /// assert_eq!(by_node[1], ["vm-1"]);
+    /// ```
     pub fn resize_with(&mut self, len: usize, mut make: impl FnMut() -> T) {
         self.truncate(len);
         self.reserve(len - self.len());
@@ -559,6 +833,14 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Panics
     ///
     /// If `at > len`. With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut ranked = Vec::from_iter_in(["node-3", "node-1", "node-2"], &arena);
+    /// let alternatives = ranked.split_off(1);
+    /// assert_eq!((ranked.as_slice(), alternatives.as_slice()), (&["node-3"][..], &["node-1", "node-2"][..]));
+    /// ```
     #[must_use]
     pub fn split_off(&mut self, at: usize) -> Self {
         let (start, end) = bounds(&(at..), self.len());
@@ -593,6 +875,18 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// # Safety
     ///
     /// `len <= capacity`, and the first `len` elements have been written.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::Vec};
+    /// let arena = Arena::new();
+    /// let mut scores: Vec<f32, _> = Vec::with_capacity_in(256, &arena);
+    /// for (node, place) in scores.spare_capacity_mut().iter_mut().enumerate() {
+    ///     place.write(node as f32); // a loop that tests no capacity, and so becomes vector instructions
+    /// }
+    /// // SAFETY: all 256 were written.
+    /// unsafe { scores.set_len(256) };
+    /// assert_eq!(scores[255], 255.0);
+    /// ```
     #[inline(always)]
     pub unsafe fn set_len(&mut self, len: usize) {
         // SAFETY: the caller's promise.
@@ -617,6 +911,15 @@ pub(super) fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usi
 }
 
 /// Elements taken out of a [`Vec`].
+///
+/// ```
+/// # use blixard_arena::{Arena, collections::Vec};
+/// let arena = Arena::new();
+/// let mut log = Vec::from_iter_in(["a", "b", "c"], &arena);
+/// let sent = log.drain(..2); // knows how many it has, from both ends
+/// assert_eq!((sent.len(), sent.rev().next()), (2, Some("b")));
+/// assert_eq!(log, ["c"]);
+/// ```
 pub struct Drain<'v, T> {
     /// Behind the vector's length, each alive until it is handed out.
     rest: slice::Iter<'v, MaybeUninit<T>>,
