@@ -462,12 +462,13 @@ fn what_one_thread_takes_and_another_gives_back_comes_round() {
 #[test]
 fn a_sample_of_acquisitions_keeps_where_they_were() {
     #[inline(never)]
-    fn the_place_that_leaks(pool: &TypedObjectPool<u8>) {
-        let _ = Box::leak(Box::new(pool.acquire()));
+    fn the_place_that_leaks(pool: &TypedObjectPool<u8>, for_ever: &mut Vec<Pooled<u8>>) {
+        for_ever.push(pool.acquire());
     }
+    let mut for_ever = Vec::new();
     let pool = TypedObjectPool::builder(|| 0).leak_sites_one_in(4).build();
     for _ in 0..40 {
-        the_place_that_leaks(&pool);
+        the_place_that_leaks(&pool, &mut for_ever);
     }
     let sites = pool.leak_sites();
     assert_eq!(sites.len(), 10, "one in four");
@@ -484,7 +485,7 @@ fn a_sample_of_acquisitions_keeps_where_they_were() {
     }
     assert_eq!(pool.leak_sites().len(), 10, "and what was detached");
     let none = TypedObjectPool::builder(|| 0).leak_sites_one_in(0).build();
-    the_place_that_leaks(&none);
+    the_place_that_leaks(&none, &mut for_ever);
     assert!(none.leak_sites().is_empty());
 }
 
