@@ -88,6 +88,13 @@ impl<K, V> FlatMap<K, V> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] when the global allocator has no memory.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let mut nodes = FlatMap::with_capacity(1000); // a table that lives as long as the service
+    /// nodes.insert("node-1".to_owned(), 8);
+    /// assert!(nodes.capacity() >= 1000);
+    /// ```
     #[must_use]
     pub fn with_capacity(cap: usize) -> Self
     where
@@ -120,6 +127,14 @@ impl<K, V, S> FlatMap<K, V, Heap, S> {
 /// In an arena, with the seeded hash.
 impl<'a, K, V, A: AnyArena> FlatMap<K, V, &'a A> {
     /// An empty map in an arena; takes no memory before the first pair.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatMap};
+    /// let arena = Arena::new();
+    /// let mut placed = FlatMap::new_in(&arena);
+    /// placed.insert("vm-1", "node-7");
+    /// assert_eq!(placed.get("vm-1"), Some(&"node-7"));
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn new_in(arena: &'a A) -> Self {
@@ -131,6 +146,17 @@ impl<'a, K, V, A: AnyArena> FlatMap<K, V, &'a A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatMap};
+    /// let arena = Arena::new();
+    /// let vms = ["vm-1", "vm-2"];
+    /// let mut placed = FlatMap::with_capacity_in(vms.len(), &arena); // one block, however the loop goes on
+    /// for vm in vms {
+    ///     placed.insert(vm, &*arena.concat((vm, "@node-7"))); // built in between: a full map would have to move
+    /// }
+    /// assert_eq!(placed["vm-2"], "vm-2@node-7");
+    /// ```
     #[must_use]
     pub fn with_capacity_in(cap: usize, arena: &'a A) -> Self
     where
@@ -146,6 +172,13 @@ impl<'a, K, V, A: AnyArena> FlatMap<K, V, &'a A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::FlatMap};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let announced = 1 << 40; // by a request's header
+    /// assert!(FlatMap::<u64, u64, _>::try_with_capacity_in(announced, &arena).is_err());
+    /// ```
     pub fn try_with_capacity_in(cap: usize, arena: &'a A) -> Result<Self, BudgetExceeded>
     where
         K: Eq + Hash,
@@ -183,6 +216,13 @@ impl<'a, K, V, A: AnyArena> FlatMap<K, V, &'a A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::FlatMap};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let labels = (0..1_000_000u32).map(|label| (label, [0u8; 16])); // of one request
+    /// assert!(FlatMap::try_from_iter_in(labels, &arena).is_err()); // which ends; the process lives
+    /// ```
     pub fn try_from_iter_in(pairs: impl IntoIterator<Item = (K, V)>, arena: &'a A) -> Result<Self, BudgetExceeded>
     where
         K: Eq + Hash,
@@ -231,6 +271,15 @@ impl<'a, K, V, A: AnyArena, S> FlatMap<K, V, &'a A, S> {
     }
 
     /// The arena it lies in.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatMap};
+    /// let arena = Arena::new();
+    /// let mut labels: FlatMap<&str, &str, _> = FlatMap::new_in(&arena);
+    /// let arena = labels.arena(); // so a function that takes the map needs no arena beside it
+    /// labels.insert("host", arena.concat(("node-", 7)));
+    /// assert_eq!(labels["host"], "node-7");
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn arena(&self) -> &'a A {
@@ -241,6 +290,15 @@ impl<'a, K, V, A: AnyArena, S> FlatMap<K, V, &'a A, S> {
 /// Looking at it.
 impl<K, V, A: Memory, S> FlatMap<K, V, A, S> {
     /// The number of pairs.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let mut by_tenant = FlatMap::new();
+    /// for (vm, tenant) in [("vm-1", "acme"), ("vm-2", "acme"), ("vm-3", "umbrella")] {
+    ///     by_tenant.insert(tenant, vm);
+    /// }
+    /// assert_eq!(by_tenant.len(), 2); // tenants, not VMs
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -248,6 +306,16 @@ impl<K, V, A: Memory, S> FlatMap<K, V, A, S> {
     }
 
     /// Whether there is none.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let wanted = FlatMap::from([("vm-1", 4)]);
+    /// let mut changes = FlatMap::new();
+    /// for (vm, cores) in wanted.iter().filter(|(_, cores)| **cores != 4) {
+    ///     changes.insert(*vm, *cores);
+    /// }
+    /// assert!(changes.is_empty()); // nothing to propose
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -255,6 +323,15 @@ impl<K, V, A: Memory, S> FlatMap<K, V, A, S> {
     }
 
     /// Pairs there is room for without growing the slice.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatMap};
+    /// let arena = Arena::new();
+    /// let mut scores = FlatMap::with_capacity_in(20, &arena);
+    /// let room = scores.capacity();
+    /// scores.extend([("node-1", 0.5), ("node-2", 0.25), ("node-3", 1.0)]);
+    /// assert_eq!(scores.capacity(), room); // the guess was right: nothing moved
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -275,42 +352,100 @@ impl<K, V, A: Memory, S> FlatMap<K, V, A, S> {
     }
 
     /// Goes through the pairs, in their order.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let free = FlatMap::from([("node-1", 2), ("node-2", 8)]);
+    /// let best = free.iter().max_by_key(|(_, cores)| **cores);
+    /// assert_eq!(best, Some((&"node-2", &8)));
+    /// ```
     #[inline(always)]
     pub fn iter(&self) -> Iter<'_, K, V> {
         Iter(self.as_slice().iter())
     }
 
     /// Goes through the pairs, in their order, with values that may be changed.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let mut free = FlatMap::from([("node-1", 2), ("node-2", 8)]);
+    /// for (node, cores) in free.iter_mut() {
+    ///     if *node == "node-2" {
+    ///         *cores -= 4; // placed there
+    ///     }
+    /// }
+    /// assert_eq!(free["node-2"], 4);
+    /// ```
     #[inline(always)]
     pub fn iter_mut(&mut self) -> IterMut<'_, K, V> {
         IterMut(self.table.as_mut_slice().iter_mut())
     }
 
     /// The keys, in their order.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let limits = FlatMap::from([("cpu", 4), ("memory", 2048)]);
+    /// let unknown = limits.keys().find(|key| !["cpu", "memory"].contains(key));
+    /// assert_eq!(unknown, None); // every limit is one that we know
+    /// ```
     #[inline(always)]
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + ExactSizeIterator + Clone {
         self.as_slice().iter().map(|(key, _)| key)
     }
 
     /// The values, in the order of their keys.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let cores = FlatMap::from([("vm-1", 4), ("vm-2", 8)]);
+    /// assert!(cores.values().sum::<u32>() <= 16); // they fit the node together
+    /// ```
     #[inline(always)]
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + ExactSizeIterator + Clone {
         self.as_slice().iter().map(|(_, value)| value)
     }
 
     /// The values, to be changed.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let mut scores = FlatMap::from([("node-1", 3.0), ("node-2", 1.0)]);
+    /// let all: f64 = scores.values().sum();
+    /// scores.values_mut().for_each(|score| *score /= all);
+    /// assert_eq!(scores["node-2"], 0.25);
+    /// ```
     #[inline(always)]
     pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut V> + ExactSizeIterator {
         self.table.as_mut_slice().iter_mut().map(|(_, value)| value)
     }
 
     /// Removes all pairs and keeps the room.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatMap};
+    /// let arena = Arena::new();
+    /// let mut seen = FlatMap::with_capacity_in(64, &arena);
+    /// for batch in [&["vm-1", "vm-2"][..], &["vm-1"]] {
+    ///     seen.clear(); // one map for all batches of the request
+    ///     seen.extend(batch.iter().map(|vm| (*vm, ())));
+    /// }
+    /// assert_eq!((seen.len(), seen.capacity()), (1, 64));
+    /// ```
     #[inline]
     pub fn clear(&mut self) {
         self.table.clear();
     }
 
     /// What it hashes with.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::{FixedState, FlatMap};
+    /// let columns = FlatMap::<_, _, _, FixedState>::from_iter([("cpu_milli", 4)]);
+    /// let mut others = FlatMap::with_hasher(*columns.hasher()); // equal keys, equal hashes
+    /// others.insert("memory_mib", 2048);
+    /// assert_ne!(columns, others);
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn hasher(&self) -> &S {
@@ -370,12 +505,28 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::FlatMap};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut labels = FlatMap::new_in(&arena);
+    /// let refused = (0..10_000u32).find_map(|label| labels.try_insert(label, [0u8; 16]).err());
+    /// assert_eq!(refused.unwrap().allowed, 4096); // an answer to the client; what was there still is
+    /// assert!(labels.contains_key(&0));
+    /// ```
     #[inline(always)]
     pub fn try_insert(&mut self, key: K, value: V) -> Result<Option<V>, BudgetExceeded> {
         self.put(key, value)
     }
 
     /// The value of a key.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let weights: FlatMap<String, u32> = FlatMap::from([("LS".to_owned(), 100)]);
+    /// assert_eq!(weights.get("LS"), Some(&100)); // asked with a `&str`: no `String` is built
+    /// assert_eq!(weights.get("BE").copied().unwrap_or(1), 1);
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
@@ -386,6 +537,16 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
     }
 
     /// A key as it is in the map, and its value.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatMap};
+    /// let arena = Arena::new();
+    /// let nodes = FlatMap::from_iter_in([(&*arena.alloc_str("node-7"), 8)], &arena);
+    /// let line = String::from("vm-1 node-7");
+    /// let (node, _) = nodes.get_key_value(&line[5..]).unwrap();
+    /// drop(line); // the key lives as long as the request, not as the text that was looked up
+    /// assert_eq!(*node, "node-7");
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn get_key_value<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
@@ -397,6 +558,15 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
     }
 
     /// The value of a key, to be changed.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let mut free = FlatMap::from([("node-7", 8)]);
+    /// if let Some(cores) = free.get_mut("node-7") {
+    ///     *cores -= 4;
+    /// }
+    /// assert_eq!(free["node-7"], 4);
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn get_mut<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
@@ -408,6 +578,14 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
     }
 
     /// Whether a key is there.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let mut requests = vec![("id-1", "start"), ("id-2", "stop"), ("id-1", "start")];
+    /// let mut answered = FlatMap::new();
+    /// requests.retain(|(id, command)| !answered.contains_key(id) && answered.insert(*id, *command).is_none());
+    /// assert_eq!(requests.len(), 2); // a repeated one is not done twice
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn contains_key<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> bool
@@ -436,6 +614,14 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
     }
 
     /// [`remove`](Self::remove) that answers the key too.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let mut waiting = FlatMap::from([("vm-1".to_owned(), 4)]);
+    /// let mut running = FlatMap::new();
+    /// running.extend(waiting.remove_entry("vm-1")); // the key moves along, no copy
+    /// assert_eq!(running["vm-1"], 4);
+    /// ```
     #[inline]
     pub fn remove_entry<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<(K, V)>
     where
@@ -487,6 +673,14 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::FlatMap};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut labels: FlatMap<&str, &str, _> = FlatMap::new_in(&arena);
+    /// assert!(labels.try_reserve(100_000).is_err()); // said before the work is begun
+    /// assert!(labels.try_reserve(10).is_ok());
+    /// ```
     pub fn try_reserve(&mut self, more: usize) -> Result<(), BudgetExceeded> {
         let Self { table, hash } = self;
         table.reserve(more, |(key, _)| hash.hash_one(key))
@@ -525,11 +719,25 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
 /// By value.
 impl<K, V, A: Memory, S> FlatMap<K, V, A, S> {
     /// The keys, by value, in their order.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let owners = FlatMap::from([("vm-1".to_owned(), 7), ("vm-2".to_owned(), 9)]);
+    /// let names: Vec<String> = owners.into_keys().collect(); // moved, not copied
+    /// assert_eq!(names, ["vm-1", "vm-2"]);
+    /// ```
     pub fn into_keys(self) -> impl DoubleEndedIterator<Item = K> + ExactSizeIterator {
         self.into_iter().map(|(key, _)| key)
     }
 
     /// The values, by value, in the order of their keys.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatMap;
+    /// let latest = FlatMap::from([("vm-1", "start"), ("vm-2", "start"), ("vm-1", "stop")]);
+    /// let commands: Vec<&str> = latest.into_values().collect(); // the last one of each VM
+    /// assert_eq!(commands, ["stop", "start"]);
+    /// ```
     pub fn into_values(self) -> impl DoubleEndedIterator<Item = V> + ExactSizeIterator {
         self.into_iter().map(|(_, value)| value)
     }
@@ -656,6 +864,14 @@ impl<'m, K, V, A: Memory, S> IntoIterator for &'m mut FlatMap<K, V, A, S> {
 }
 
 /// The pairs of a [`FlatMap`].
+///
+/// ```
+/// # use blixard_arena::collections::{FlatMap, Iter};
+/// fn line(labels: Iter<'_, &str, &str>) -> String { // whatever map they lie in
+///     labels.map(|(key, value)| format!("{key}={value};")).collect()
+/// }
+/// assert_eq!(line(FlatMap::from([("zone", "b"), ("tier", "edge")]).iter()), "zone=b;tier=edge;");
+/// ```
 #[derive(Debug)]
 pub struct Iter<'m, K, V>(slice::Iter<'m, (K, V)>);
 
@@ -666,6 +882,15 @@ impl<K, V> Clone for Iter<'_, K, V> {
 }
 
 /// The pairs of a [`FlatMap`], with values that may be changed.
+///
+/// ```
+/// # use blixard_arena::collections::FlatMap;
+/// let mut tries = FlatMap::from([("vm-1", 1), ("vm-2", 1)]);
+/// for (_, count) in tries.iter_mut().rev().take(1) {
+///     *count += 1; // the newest alone
+/// }
+/// assert_eq!(tries.as_slice(), [("vm-1", 1), ("vm-2", 2)]);
+/// ```
 #[derive(Debug)]
 pub struct IterMut<'m, K, V>(slice::IterMut<'m, (K, V)>);
 

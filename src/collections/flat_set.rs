@@ -56,6 +56,13 @@ impl<T> FlatSet<T> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] when the global allocator has no memory.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let mut members = FlatSet::with_capacity(1000); // a set that lives as long as the service
+    /// members.insert("node-1".to_owned());
+    /// assert!(members.capacity() >= 1000);
+    /// ```
     #[must_use]
     pub fn with_capacity(cap: usize) -> Self
     where
@@ -70,6 +77,12 @@ impl<T> FlatSet<T> {
 /// On the heap.
 impl<T, S> FlatSet<T, Heap, S> {
     /// An empty set on the heap that hashes with `hash`.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::{FixedState, FlatSet};
+    /// let mut slots = FlatSet::with_hasher(FixedState); // numbers of the program's own: nobody chooses them to collide
+    /// assert!(slots.insert(17u64));
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn with_hasher(hash: S) -> Self {
@@ -80,6 +93,14 @@ impl<T, S> FlatSet<T, Heap, S> {
 /// In an arena, with the seeded hash.
 impl<'a, T, A: AnyArena> FlatSet<T, &'a A> {
     /// An empty set in an arena; takes no memory before the first value.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatSet};
+    /// let arena = Arena::new();
+    /// let mut touched = FlatSet::new_in(&arena);
+    /// touched.extend(["node-7", "node-3", "node-7"]);
+    /// assert_eq!(touched.len(), 2); // so many replies to wait for
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn new_in(arena: &'a A) -> Self {
@@ -91,6 +112,15 @@ impl<'a, T, A: AnyArena> FlatSet<T, &'a A> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatSet};
+    /// let arena = Arena::new();
+    /// let lines = ["acme vm-1", "acme vm-2"];
+    /// let mut tenants = FlatSet::with_capacity_in(lines.len(), &arena); // at most one for each line
+    /// tenants.extend(lines.iter().map(|line| &*arena.alloc_str(&line[..4])));
+    /// assert_eq!(tenants.as_slice(), ["acme"]);
+    /// ```
     #[must_use]
     pub fn with_capacity_in(cap: usize, arena: &'a A) -> Self
     where
@@ -106,6 +136,13 @@ impl<'a, T, A: AnyArena> FlatSet<T, &'a A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::FlatSet};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let announced = 1 << 40; // by a request's header
+    /// assert!(FlatSet::<u64, _>::try_with_capacity_in(announced, &arena).is_err());
+    /// ```
     pub fn try_with_capacity_in(cap: usize, arena: &'a A) -> Result<Self, BudgetExceeded>
     where
         T: Eq + Hash,
@@ -142,6 +179,13 @@ impl<'a, T, A: AnyArena> FlatSet<T, &'a A> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::FlatSet};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let ids = 0..1_000_000u64; // of one request
+    /// assert!(FlatSet::try_from_iter_in(ids, &arena).is_err()); // which ends; the process lives
+    /// ```
     pub fn try_from_iter_in(values: impl IntoIterator<Item = T>, arena: &'a A) -> Result<Self, BudgetExceeded>
     where
         T: Eq + Hash,
@@ -157,6 +201,14 @@ impl<'a, T, A: AnyArena> FlatSet<T, &'a A> {
 /// In an arena.
 impl<'a, T, A: AnyArena, S> FlatSet<T, &'a A, S> {
     /// An empty set in an arena that hashes with `hash`.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::{FixedState, FlatSet}};
+    /// let arena = Arena::new();
+    /// let mut visited = FlatSet::with_hasher_in(FixedState, &arena); // node numbers of our own
+    /// let hops = [7u32, 11, 7].into_iter().take_while(|node| visited.insert(*node)).count();
+    /// assert_eq!(hops, 2); // it went round in a circle
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn with_hasher_in(hash: S, arena: &'a A) -> Self {
@@ -165,6 +217,15 @@ impl<'a, T, A: AnyArena, S> FlatSet<T, &'a A, S> {
 
     /// The values as a slice that lives as long as the arena's borrow. No copy; see
     /// [`FlatMap::freeze`](super::FlatMap::freeze).
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatSet};
+    /// let arena = Arena::new();
+    /// struct Config<'a> { tags: &'a [&'a str] } // plain data: can be copied, sealed, sent
+    ///
+    /// let config = Config { tags: FlatSet::from_iter_in(["gpu", "ssd", "gpu"], &arena).freeze() };
+    /// assert_eq!(config.tags, ["gpu", "ssd"]);
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn freeze(self) -> &'a mut [T] {
@@ -172,6 +233,15 @@ impl<'a, T, A: AnyArena, S> FlatSet<T, &'a A, S> {
     }
 
     /// The arena it lies in.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatSet};
+    /// let arena = Arena::new();
+    /// let mut names: FlatSet<&str, _> = FlatSet::new_in(&arena);
+    /// let arena = names.arena(); // so a function that takes the set needs no arena beside it
+    /// names.insert(arena.concat(("node-", 7)));
+    /// assert!(names.contains("node-7"));
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn arena(&self) -> &'a A {
@@ -182,6 +252,12 @@ impl<'a, T, A: AnyArena, S> FlatSet<T, &'a A, S> {
 /// Looking at it.
 impl<T, A: Memory, S> FlatSet<T, A, S> {
     /// The number of values.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let votes = FlatSet::from(["node-1", "node-3", "node-1"]); // a vote that came twice counts once
+    /// assert!(votes.len() >= 2, "a majority of three");
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -189,6 +265,15 @@ impl<T, A: Memory, S> FlatSet<T, A, S> {
     }
 
     /// Whether there is none.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let mut waiting = FlatSet::from(["node-1", "node-2"]);
+    /// for reply in ["node-2", "node-1"] {
+    ///     waiting.remove(reply);
+    /// }
+    /// assert!(waiting.is_empty()); // all have answered
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -196,6 +281,15 @@ impl<T, A: Memory, S> FlatSet<T, A, S> {
     }
 
     /// Values there is room for without growing the slice.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatSet};
+    /// let arena = Arena::new();
+    /// let mut zones = FlatSet::with_capacity_in(20, &arena);
+    /// let room = zones.capacity();
+    /// zones.extend(["a", "b", "c"]);
+    /// assert_eq!(zones.capacity(), room); // the guess was right: nothing moved
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -203,6 +297,13 @@ impl<T, A: Memory, S> FlatSet<T, A, S> {
     }
 
     /// The values, in their order.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let zones = FlatSet::from(["b", "c", "b", "a"]);
+    /// assert_eq!(zones.as_slice()[0], "b"); // the one that was named first
+    /// assert_eq!(zones.as_slice().join(","), "b,c,a");
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn as_slice(&self) -> &[T] {
@@ -210,18 +311,43 @@ impl<T, A: Memory, S> FlatSet<T, A, S> {
     }
 
     /// Goes through the values, in their order.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let zones = FlatSet::from(["b", "c"]);
+    /// let spread: Vec<_> = ["vm-1", "vm-2", "vm-3"].into_iter().zip(zones.iter().cycle()).collect();
+    /// assert_eq!(spread[2], ("vm-3", &"b")); // round and round
+    /// ```
     #[inline(always)]
     pub fn iter(&self) -> slice::Iter<'_, T> {
         self.as_slice().iter()
     }
 
     /// Removes all values and keeps the room.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatSet};
+    /// let arena = Arena::new();
+    /// let mut seen = FlatSet::<&str, _>::with_capacity_in(64, &arena);
+    /// for batch in [&["vm-1", "vm-2"][..], &["vm-1"]] {
+    ///     seen.clear(); // one set for all batches of the request
+    ///     seen.extend(batch);
+    /// }
+    /// assert_eq!(seen.as_slice(), ["vm-1"]);
+    /// ```
     #[inline]
     pub fn clear(&mut self) {
         self.table.clear();
     }
 
     /// What it hashes with.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::{FixedState, FlatSet};
+    /// let taken = FlatSet::<_, _, FixedState>::from_iter([17u64]);
+    /// let mut released = FlatSet::with_hasher(*taken.hasher()); // another one of its kind
+    /// assert!(released.insert(17));
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn hasher(&self) -> &S {
@@ -255,6 +381,13 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let mut names = FlatSet::new();
+    /// let twice = ["vm-1", "vm-2", "vm-1"].into_iter().find(|name| !names.insert(*name));
+    /// assert_eq!(twice, Some("vm-1")); // for the error that refuses the batch
+    /// ```
     #[inline(always)]
     pub fn insert(&mut self, value: T) -> bool {
         sure(self.put(value))
@@ -265,6 +398,15 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::FlatSet};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut ids = FlatSet::new_in(&arena);
+    /// let refused = (0..10_000u64).find_map(|id| ids.try_insert(id).err());
+    /// assert_eq!(refused.unwrap().allowed, 4096); // an answer to the client; what was there still is
+    /// assert!(ids.contains(&0));
+    /// ```
     #[inline(always)]
     pub fn try_insert(&mut self, value: T) -> Result<bool, BudgetExceeded> {
         self.put(value)
@@ -293,6 +435,13 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     }
 
     /// Whether a value is there.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let drained: FlatSet<String> = FlatSet::from(["node-3".to_owned()]);
+    /// let open = ["node-1", "node-3"].into_iter().filter(|node| !drained.contains(*node));
+    /// assert!(open.eq(["node-1"])); // asked with a `&str`: no `String` is built
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn contains<Q: Eq + Hash + ?Sized>(&self, value: &Q) -> bool
@@ -303,6 +452,13 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     }
 
     /// Removes a value; answers whether it was there. The last one takes its place.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let mut expected = FlatSet::from(["node-1", "node-2"]);
+    /// assert!(expected.remove("node-2"));
+    /// assert!(!expected.remove("node-2")); // a second reply of the same node is none
+    /// ```
     #[inline]
     pub fn remove<Q: Eq + Hash + ?Sized>(&mut self, value: &Q) -> bool
     where
@@ -312,6 +468,13 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     }
 
     /// Takes a value out. The last one takes its place.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let mut idle = FlatSet::from(["node-1".to_owned(), "node-2".to_owned()]);
+    /// let chosen: Option<String> = idle.take("node-1"); // the owned name, no copy
+    /// assert_eq!(chosen.as_deref(), Some("node-1"));
+    /// ```
     #[inline]
     pub fn take<Q: Eq + Hash + ?Sized>(&mut self, value: &Q) -> Option<T>
     where
@@ -323,6 +486,13 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     }
 
     /// Keeps the values for which `keep` says so, in their order.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let mut nodes = FlatSet::from(["node-1", "node-2", "edge-1"]);
+    /// nodes.retain(|node| node.starts_with("node-"));
+    /// assert_eq!(nodes.as_slice(), ["node-1", "node-2"]);
+    /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         let Self { table, hash } = self;
         table.retain(|value| keep(value), |value| hash.hash_one(value));
@@ -333,6 +503,15 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::FlatSet};
+    /// let arena = Arena::new();
+    /// let mut names = FlatSet::from_iter_in(["vm-0"], &arena);
+    /// names.reserve(100); // so that it does not grow while the names are built
+    /// names.extend((1..=100u32).map(|vm| &*arena.concat(("vm-", vm))));
+    /// assert_eq!(names.capacity(), 101);
+    /// ```
     pub fn reserve(&mut self, more: usize) {
         let Self { table, hash } = self;
         sure(table.reserve(more, |value| hash.hash_one(value)));
@@ -343,6 +522,14 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     /// # Errors
     ///
     /// [`BudgetExceeded`].
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, collections::FlatSet};
+    /// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// let mut ids: FlatSet<u64, _> = FlatSet::new_in(&arena);
+    /// assert!(ids.try_reserve(100_000).is_err()); // said before the work is begun
+    /// assert!(ids.try_reserve(10).is_ok());
+    /// ```
     pub fn try_reserve(&mut self, more: usize) -> Result<(), BudgetExceeded> {
         let Self { table, hash } = self;
         table.reserve(more, |value| hash.hash_one(value))
@@ -364,6 +551,13 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     }
 
     /// The values that `other` does not have, in the order of this set.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let (wanted, running) = (FlatSet::from(["vm-1", "vm-2"]), FlatSet::from(["vm-2", "vm-3"]));
+    /// assert!(wanted.difference(&running).eq(&["vm-1"])); // to be started
+    /// assert!(running.difference(&wanted).eq(&["vm-3"])); // to be stopped
+    /// ```
     pub fn difference<'s, B: Memory, U: BuildHasher>(
         &'s self,
         other: &'s FlatSet<T, B, U>,
@@ -372,6 +566,12 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     }
 
     /// The values of this set, and then those that only `other` has.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let (own, inherited) = (FlatSet::from(["gpu"]), FlatSet::from(["eu", "gpu"]));
+    /// assert!(own.union(&inherited).eq(&["gpu", "eu"])); // each tag once, without building a third set
+    /// ```
     pub fn union<'s, B: Memory, U: BuildHasher>(
         &'s self,
         other: &'s FlatSet<T, B, U>,
@@ -380,18 +580,36 @@ impl<T: Eq + Hash, A: Memory, S: BuildHasher> FlatSet<T, A, S> {
     }
 
     /// Whether `other` has all values of this set.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let (wanted, node) = (FlatSet::from(["gpu"]), FlatSet::from(["ssd", "gpu"]));
+    /// assert!(wanted.is_subset(&node)); // the node has all that the VM asks for
+    /// ```
     #[must_use]
     pub fn is_subset<B: Memory, U: BuildHasher>(&self, other: &FlatSet<T, B, U>) -> bool {
         self.iter().all(|value| other.contains(value))
     }
 
     /// Whether this set has all values of `other`.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let (voters, replied) = (FlatSet::from([1, 2, 3]), FlatSet::from([3, 1]));
+    /// assert!(voters.is_superset(&replied)); // nobody replied who has no vote
+    /// ```
     #[must_use]
     pub fn is_superset<B: Memory, U: BuildHasher>(&self, other: &FlatSet<T, B, U>) -> bool {
         other.iter().all(|value| self.contains(value))
     }
 
     /// Whether `other` has no value of this set.
+    ///
+    /// ```
+    /// # use blixard_arena::collections::FlatSet;
+    /// let (apart_from, on_node) = (FlatSet::from(["db-1", "db-2"]), FlatSet::from(["web-1"]));
+    /// assert!(apart_from.is_disjoint(&on_node)); // anti-affinity holds: the VM may go there
+    /// ```
     #[must_use]
     pub fn is_disjoint<B: Memory, U: BuildHasher>(&self, other: &FlatSet<T, B, U>) -> bool {
         !self.iter().any(|value| other.contains(value))

@@ -75,6 +75,14 @@ impl<A: RefUnwindSafe, S: UnwindSafe> UnwindSafe for ArenaInterner<'_, A, S> {}
 
 impl<'a, A: AnyArena> ArenaInterner<'a, A> {
     /// No names yet, and nothing taken from the arena.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, intern::ArenaInterner};
+    /// let arena = Arena::new();
+    /// let mut tenants = ArenaInterner::new_in(&arena);
+    /// let owners: Vec<_> = ["acme", "umbrella", "acme"].into_iter().map(|name| tenants.intern(name)).collect();
+    /// assert_eq!((owners[0] == owners[2], tenants.len()), (true, 2)); // compared as numbers, stored once
+    /// ```
     #[must_use]
     pub fn new_in(arena: &'a A) -> Self {
         Self::with_hasher_in(SeededState, arena)
@@ -175,6 +183,15 @@ impl<'a, A: AnyArena, S: BuildHasher> ArenaInterner<'a, A, S> {
     /// # Panics
     ///
     /// As the hasher does.
+    ///
+    /// ```
+    /// # use blixard_arena::{ArenaOptions, intern::ArenaInterner};
+    /// let arena = ArenaOptions::new().budget_bytes_max(16 << 10).arena();
+    /// let mut labels = ArenaInterner::new_in(&arena);
+    /// let zone = labels.intern("zone");
+    /// assert!(labels.try_intern(&"x".repeat(1 << 20)).is_err()); // a label of a megabyte ends the request, no more
+    /// assert_eq!(labels.try_intern("zone"), Ok(zone));
+    /// ```
     #[inline]
     pub fn try_intern(&mut self, text: &str) -> Result<Symbol, InternError> {
         let nth = self.nth::<InternError>(text)?;
@@ -225,6 +242,16 @@ impl<'a, A: AnyArena, S: BuildHasher> ArenaInterner<'a, A, S> {
     /// # Panics
     ///
     /// With [`BudgetExceeded`] over budget; beyond 2^30 names.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, intern::ArenaInterner};
+    /// let arena = Arena::new();
+    /// let mut names = ArenaInterner::new_in(&arena);
+    /// let batch = ["vm-1", "vm-2", "vm-3"];
+    /// names.reserve(batch.len()); // no smaller table is left behind in the arena
+    /// names.extend(batch);
+    /// assert_eq!(names.len(), 3);
+    /// ```
     pub fn reserve(&mut self, additional: usize) {
         if let Err(refused) = self.try_reserve(additional) {
             refused.panic();
@@ -392,6 +419,13 @@ impl<'a, A: AnyArena, S> ArenaInterner<'a, A, S> {
     }
 
     /// How many names there are.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, intern::ArenaInterner};
+    /// let arena = Arena::new();
+    /// let zones = ArenaInterner::from_iter_in(["eu", "us", "eu"], &arena);
+    /// assert!(zones.len() >= 2, "replicas in two zones at least");
+    /// ```
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -399,6 +433,14 @@ impl<'a, A: AnyArena, S> ArenaInterner<'a, A, S> {
     }
 
     /// Whether there is none.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, intern::ArenaInterner};
+    /// let arena = Arena::new();
+    /// let mut missing = ArenaInterner::new_in(&arena);
+    /// missing.extend(["gpu", "ssd"].iter().filter(|tag| !["ssd", "gpu"].contains(*tag)));
+    /// assert!(missing.is_empty()); // the node has every tag
+    /// ```
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {

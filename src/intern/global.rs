@@ -57,6 +57,14 @@ pub fn pin() -> StringPin<'static> {
 }
 
 /// The process's string pool was made already, by a first use or by an earlier call.
+///
+/// ```
+/// use blixard_arena::intern::{GlobalPoolExists, StringPoolOptions, intern};
+///
+/// let _early = intern("vm-1"); // made the pool, with the default caps
+/// let late = StringPoolOptions::new().entries_max(1000).build_global();
+/// assert!(matches!(late, Err(GlobalPoolExists { .. }))); // a fault of the program: `main` sets options first
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GlobalPoolExists;

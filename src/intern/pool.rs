@@ -68,6 +68,13 @@ impl StringPoolOptions {
     }
 
     /// The most names that the pool has at one time, constants and those that wait to be freed included.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPoolOptions;
+    /// let tenants = StringPoolOptions::new().entries_max(1).build(); // what strangers may fill
+    /// let _held = tenants.intern("acme");
+    /// assert!(tenants.try_intern("umbrella").is_err());
+    /// ```
     pub fn entries_max(mut self, entries: usize) -> Self {
         self.entries_max = entries;
         self
@@ -75,6 +82,13 @@ impl StringPoolOptions {
 
     /// The most bytes that the pool holds from the global allocator, for texts and tables, those that wait to be freed
     /// included; the pool's own 13 KiB and the allocator's headers are left out.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPoolOptions;
+    /// let labels = StringPoolOptions::new().bytes_max(1 << 20).build(); // of a machine that is small
+    /// assert!(labels.try_intern(&"x".repeat(2 << 20)).is_err());
+    /// assert!(labels.try_intern("zone").is_ok());
+    /// ```
     pub fn bytes_max(mut self, bytes: usize) -> Self {
         self.bytes_max = bytes;
         self
@@ -210,6 +224,14 @@ impl StringPool {
     /// One per request. It may be held across `.await` and end on another thread. While one is held, what nobody holds any
     /// more waits: [`figures`](Self::figures) show how long the oldest pin has been held and how much waits. One that is forgotten
     /// (`mem::forget`) keeps the pool from freeing anything, until its last handle goes.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPool;
+    /// let pool = StringPool::new();
+    /// let pin = pool.pin(); // once per request
+    /// let tags: Vec<_> = ["web", "eu", "web"].into_iter().map(|tag| pin.intern(tag)).collect();
+    /// assert_eq!(tags[0], tags[2]); // borrowed, not counted
+    /// ```
     #[inline(always)]
     pub fn pin(&self) -> StringPin<'_> {
         StringPin { pool: &self.0, count: self.0.pins.begin() }
@@ -220,6 +242,14 @@ impl StringPool {
     ///
     /// # Panics
     /// With [`PoolFull`] where the text is new and a cap is reached.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPool;
+    /// let pool = StringPool::new();
+    /// let leader = pool.intern("node-1"); // once, when the service starts
+    /// let lookup = pool.clone();
+    /// std::thread::spawn(move || assert_eq!(lookup.intern("node-1"), leader)).join().unwrap();
+    /// ```
     #[inline]
     #[must_use]
     pub fn intern(&self, text: &str) -> InternedString {
@@ -230,6 +260,14 @@ impl StringPool {
     ///
     /// # Errors
     /// [`PoolFull`] where the text is new and a cap is reached, or the global allocator has no memory.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPoolOptions;
+    /// let labels = StringPoolOptions::new().entries_max(2).build();
+    /// let (_zone, _tier) = (labels.intern("zone"), labels.intern("tier"));
+    /// assert!(labels.try_intern("one label too many").is_err()); // said to the client
+    /// assert!(labels.try_intern("zone").is_ok()); // what is there is found
+    /// ```
     #[inline]
     pub fn try_intern(&self, text: &str) -> Result<InternedString, PoolFull> {
         Ok(self.pin().try_intern(text)?.to_interned())
@@ -260,6 +298,14 @@ impl StringPool {
     ///
     /// # Errors
     /// [`PoolFull`] at the first text that is new and does not fit; the names before it are in `into`.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPoolOptions;
+    /// let names = StringPoolOptions::new().entries_max(2).build();
+    /// let mut kept = Vec::new();
+    /// assert!(names.try_promote(["vm-1", "vm-2", "vm-3"], &mut kept).is_err());
+    /// assert_eq!(kept.len(), 2); // those before the refused one
+    /// ```
     pub fn try_promote<'n>(
         &self,
         names: impl IntoIterator<Item = &'n str>,
@@ -366,6 +412,14 @@ impl StringPin<'_> {
     ///
     /// # Cost
     /// A hit takes no lock, makes no heap call and writes nothing that threads share. A new name takes its shard's lock.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPool;
+    /// let pool = StringPool::new();
+    /// let pin = pool.pin();
+    /// let (node, again) = (pin.intern("node-7"), pin.intern("node-7")); // a hit: no lock, no heap call
+    /// assert!(std::ptr::eq(node.as_str(), again.as_str())); // stored once
+    /// ```
     #[inline]
     #[must_use]
     pub fn intern(&self, text: &str) -> Name<'_> {
@@ -384,6 +438,15 @@ impl StringPin<'_> {
     /// # Errors
     /// [`PoolFull`] where the text is new and a cap is reached, or the global allocator has no memory. A pin holds back
     /// what could be freed instead, so a later request may succeed.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPoolOptions;
+    /// let tenants = StringPoolOptions::new().entries_max(1).build();
+    /// let _held = tenants.intern("acme");
+    /// let pin = tenants.pin();
+    /// assert!(pin.try_intern("umbrella").is_err()); // a stranger's request ends, no held name is lost
+    /// assert_eq!(pin.try_intern("acme").unwrap().as_str(), "acme");
+    /// ```
     #[inline]
     pub fn try_intern(&self, text: &str) -> Result<Name<'_>, PoolFull> {
         self.try_intern_hashed(TextHash::of(text), text)

@@ -70,6 +70,14 @@ impl InternedString {
     ///
     /// # Panics
     /// Of a constant whose set no pool was made with.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPool;
+    /// let pool = StringPool::new();
+    /// let node = pool.intern("node-7");
+    /// let number = node.as_str().strip_prefix("node-").and_then(|digits| digits.parse().ok());
+    /// assert_eq!(number, Some(7));
+    /// ```
     #[inline]
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -182,6 +190,14 @@ impl<'pin> Name<'pin> {
     }
 
     /// The text, for as long as the pin is held.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPool;
+    /// let pool = StringPool::new();
+    /// let pin = pool.pin();
+    /// let shortest = ["node-10", "edge"].map(|name| pin.intern(name).as_str()).into_iter().min_by_key(|name| name.len());
+    /// assert_eq!(shortest, Some("edge")); // text that lives as long as the pin, without the `Name`
+    /// ```
     #[inline]
     #[must_use]
     pub fn as_str(self) -> &'pin str {
@@ -195,6 +211,18 @@ impl<'pin> Name<'pin> {
     ///
     /// # Cost
     /// One compare-and-swap on the name; no heap call.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPool;
+    /// let pool = StringPool::new();
+    /// let owner = {
+    ///     let pin = pool.pin(); // a request
+    ///     let tenant = pin.intern("acme");
+    ///     tenant.to_interned() // what is kept of it
+    /// };
+    /// pool.sweep();
+    /// assert_eq!(&*owner, "acme");
+    /// ```
     #[inline]
     #[must_use]
     pub fn to_interned(self) -> InternedString {
