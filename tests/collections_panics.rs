@@ -28,8 +28,6 @@ thread_local! {
     static PANICS_IN: Cell<usize> = const { Cell::new(0) };
     /// Which values are alive, by number.
     static ALIVE: RefCell<Vec<bool>> = const { RefCell::new(Vec::new()) };
-    /// Whether destructors count as calls of user code.
-    static DROPS_TICK: Cell<bool> = const { Cell::new(true) };
     static DROPPED_TWICE: Cell<bool> = const { Cell::new(false) };
     /// What lies are drawn from; 0: the truth.
     static LIES: Cell<u64> = const { Cell::new(0) };
@@ -149,7 +147,7 @@ impl Drop for Guest {
                 DROPPED_TWICE.set(true);
             }
         });
-        if !std::thread::panicking() && DROPS_TICK.get() {
+        if !std::thread::panicking() {
             tick();
         }
     }
@@ -244,15 +242,6 @@ fn at_each_call(what: &str, len: u16, scenario: impl Fn(&mut Map)) -> usize {
     unreachable!()
 }
 
-/// Where a key that is not needed any more is dropped beside a value that is returned, and its destructor panics, the compiler
-/// forgets the value (rust-lang/rust#47949): so it does not panic here.
-fn whose_drop_is_quiet<R>(call: impl FnOnce() -> R) -> R {
-    DROPS_TICK.set(false);
-    let result = catch_unwind(AssertUnwindSafe(call));
-    DROPS_TICK.set(true);
-    result.unwrap_or_else(|payload| resume_unwind(payload))
-}
-
 /// Below, at and above the size at which the index comes, and in a larger map.
 const SIZES: [u16; 6] = [0, 1, 7, 8, 9, 40];
 
@@ -267,7 +256,7 @@ fn a_panic_at_any_call_of_user_code_leaves_a_map_whole() {
                 map.insert(key, value);
             }
             let (key, value) = pair(500);
-            drop(whose_drop_is_quiet(|| map.insert(key, value)));
+            drop(map.insert(key, value));
         });
         calls += at_each_call("get", len, |map| {
             let key = Guest::new(6);
@@ -276,7 +265,7 @@ fn a_panic_at_any_call_of_user_code_leaves_a_map_whole() {
         calls += at_each_call("remove", len, |map| {
             for id in [6, 0, 39, 600] {
                 let key = Guest::new(id);
-                drop(whose_drop_is_quiet(|| map.remove(&key)));
+                drop(map.remove(&key));
                 drop(map.remove_entry(&Guest::new(id + 1)));
             }
         });
@@ -297,7 +286,7 @@ fn a_panic_at_any_call_of_user_code_leaves_a_map_whole() {
                 })
             };
             map.extend(pairs(600..610));
-            whose_drop_is_quiet(|| map.extend(pairs(605..615)));
+            map.extend(pairs(605..615));
         });
         calls += at_each_call("entries", len, |map| {
             for id in [2, 700, 701] {
@@ -309,7 +298,7 @@ fn a_panic_at_any_call_of_user_code_leaves_a_map_whole() {
             }
             if let Entry::Occupied(mut entry) = map.entry(Guest::new(5)) {
                 drop(entry.insert(Guest::new(1005)));
-                drop(whose_drop_is_quiet(|| entry.remove()));
+                drop(entry.remove());
             }
             if let Entry::Vacant(entry) = map.entry(Guest::new(800)) {
                 drop(entry.into_key());

@@ -675,7 +675,11 @@ fn elements_without_bytes_count_up_to_the_largest_number() {
     unsafe { units.set_len(usize::MAX - 1) };
     units.push(());
     assert_eq!(units.len(), usize::MAX);
-    assert!(units.try_reserve(0).is_ok());
+    assert!(units.try_reserve(0).is_ok() && units.try_reserve(1).is_err() && units.try_push(()).is_err());
+    overflows(|| units.push(()));
+    overflows(|| units.append(&mut ArenaVec::from_iter_in([()], &arena)));
+    overflows(|| units.insert(7, ()));
+    assert_eq!(units.len(), usize::MAX, "it did not wrap");
     assert_eq!((units.pop(), units.len()), (Some(()), usize::MAX - 1));
     assert_eq!(units.drain(1..).len(), usize::MAX - 2);
     assert_eq!(units, [()]);
