@@ -504,6 +504,17 @@ impl<A: AnyArena, S> fmt::Debug for ArenaInterner<'_, A, S> {
 }
 
 /// Names with their symbols, in the order of interning: see [`ArenaInterner::iter`].
+///
+/// ```
+/// use blixard_arena::{Arena, intern::ArenaInterner};
+///
+/// let arena = Arena::new();
+/// let mut names = ArenaInterner::new_in(&arena);
+/// for tenant in ["acme", "duff", "acme"] {
+///     names.intern(tenant);
+/// }
+/// assert!(names.iter().map(|(_, name)| name).eq(["acme", "duff"])); // a reply's table of names
+/// ```
 #[derive(Clone)]
 pub struct Iter<'i, 'a> {
     names: Enumerate<slice::Iter<'i, Text<'a>>>,

@@ -22,6 +22,15 @@ const PLACE_SHIFT: u32 = 1;
 const SET_SHIFT: u32 = PLACE_SHIFT + PLACE_BITS;
 
 /// A set of constant names. Declared by [`constant_names!`](crate::constant_names).
+///
+/// ```
+/// use blixard_arena::intern::StringPoolOptions;
+/// blixard_arena::constant_names! { pub State { RUNNING = "running", STOPPED = "stopped" } }
+///
+/// let pool = StringPoolOptions::new().constants(&State::SET).build();
+/// let told = pool.intern("running"); // by a node, as text
+/// assert!(matches!(told, State::RUNNING)); // compared as a number
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConstantSet {
     /// Follows from the names; `SET_SHIFT` bits less than a word.
@@ -30,7 +39,15 @@ pub struct ConstantSet {
 }
 
 impl ConstantSet {
-    /// A set of these names.
+    /// A set of these names, for sets that [`constant_names!`](crate::constant_names) does not declare.
+    ///
+    /// ```
+    /// use blixard_arena::intern::{ConstantSet, StringPoolOptions};
+    /// static ZONES: ConstantSet = ConstantSet::new(&["zone-a", "zone-b"]); // made by a build script, say
+    ///
+    /// let pool = StringPoolOptions::new().constants(&ZONES).build();
+    /// assert_eq!(pool.intern("zone-b"), ZONES.name("zone-b"));
+    /// ```
     ///
     /// # Panics
     /// If a name is there twice, or beyond 65,536 names: at compile time, where it is a constant.
@@ -53,6 +70,14 @@ impl ConstantSet {
     }
 
     /// The constant of a name.
+    ///
+    /// ```
+    /// use blixard_arena::intern::{ConstantSet, InternedString};
+    /// const CLASSES: ConstantSet = ConstantSet::new(&["LS", "BE"]);
+    /// const BEST_EFFORT: InternedString = CLASSES.name("BE"); // a misspelt one does not compile
+    ///
+    /// assert_ne!(BEST_EFFORT, CLASSES.name("LS"));
+    /// ```
     ///
     /// # Panics
     /// If the set does not have it: at compile time, where it is a constant.

@@ -58,11 +58,29 @@ impl Default for StringPoolOptions {
 
 impl StringPoolOptions {
     /// The default cap on names: 4,194,304.
+    ///
+    /// ```
+    /// use blixard_arena::intern::StringPoolOptions;
+    /// let tenants = StringPoolOptions::new().entries_max(StringPoolOptions::ENTRIES_DEFAULT / 64).build();
+    /// assert_eq!(tenants.figures().entries, 0);
+    /// ```
     pub const ENTRIES_DEFAULT: usize = 1 << 22;
     /// The default cap on bytes: 256 MiB.
+    ///
+    /// ```
+    /// use blixard_arena::intern::StringPoolOptions;
+    /// let small_node = StringPoolOptions::new().bytes_max(StringPoolOptions::BYTES_DEFAULT / 16); // 16 MiB
+    /// assert!(small_node.build().try_intern("vm-1").is_ok());
+    /// ```
     pub const BYTES_DEFAULT: usize = 256 << 20;
 
     /// The defaults, no constants.
+    ///
+    /// ```
+    /// use blixard_arena::intern::StringPoolOptions;
+    /// let pool = StringPoolOptions::new().entries_max(100_000).build(); // as many names as there are tenants, and then some
+    /// assert_eq!(pool.intern("acme"), pool.intern("acme"));
+    /// ```
     pub fn new() -> Self {
         Self { entries_max: Self::ENTRIES_DEFAULT, bytes_max: Self::BYTES_DEFAULT, constants: Vec::new() }
     }
@@ -118,6 +136,14 @@ impl StringPoolOptions {
     }
 
     /// Makes the pool, and enters its constants.
+    ///
+    /// ```
+    /// use blixard_arena::intern::StringPoolOptions;
+    /// blixard_arena::constant_names! { pub Role { LEADER = "leader", FOLLOWER = "follower" } }
+    ///
+    /// let pool = StringPoolOptions::new().constants(&Role::SET).build();
+    /// assert_eq!(pool.intern("leader"), Role::LEADER);
+    /// ```
     ///
     /// # Panics
     /// Where a text is in two different sets, or with [`PoolFull`] where the constants do not fit the caps. Beyond
@@ -214,6 +240,13 @@ impl fmt::Debug for StringPool {
 
 impl StringPool {
     /// A pool with the default caps: 4,194,304 names in 256 MiB.
+    ///
+    /// ```
+    /// use blixard_arena::intern::StringPool;
+    /// let nodes = StringPool::new(); // one per kind of name, or one for all
+    /// let id = nodes.intern("node-17"); // kept in the cluster's state, one word
+    /// assert_eq!(id.as_str(), "node-17");
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         StringPoolOptions::new().build()
