@@ -773,6 +773,33 @@ fn refused_at_every_size() {
     }
 }
 
+/// A key that was refused leaves no trace in the index either: not after many, and not when others take its place.
+#[test]
+fn refused_keys_leave_no_trace() {
+    fn on<S: BuildHasher + Clone + Default>() {
+        for budget in (1024..6000).step_by(64) {
+            let arena = ArenaOptions::new().budget_bytes_max(budget).arena();
+            let mut map = FlatMap::with_hasher_in(S::default(), &arena);
+            let served = (0..200_u16).take_while(|key| map.try_insert(*key, [*key; 40]).is_ok()).count();
+            let len = u16::try_from(served).expect("a small number");
+            for key in 300..340 {
+                assert!(map.try_insert(key, [0; 40]).is_err() && !map.contains_key(&key));
+            }
+            for key in 0..len {
+                assert_eq!(map.remove(&key), Some([key; 40]));
+                assert!((0..len).all(|other| map.contains_key(&other) == (other > key)));
+            }
+            for key in 400..400 + len {
+                assert_eq!(map.try_insert(key, [key; 40]), Ok(None));
+            }
+            assert!((400..400 + len).all(|key| map.get(&key) == Some(&[key; 40])));
+        }
+    }
+    on::<SeededState>();
+    on::<Same>();
+    on::<Few>();
+}
+
 #[test]
 fn capacities_that_overflow_are_refused() {
     let arena = ArenaOptions::new().arena();
