@@ -307,10 +307,7 @@ macro_rules! unsize_box {
         let (value, borrow) = $crate::collections::Box::into_parts($boxed);
         // From one raw pointer to another only an unsizing coercion is left.
         let wide: *mut $type = value;
-        #[allow(unsafe_code, reason = "the parts of the box above, used once, its address unsized at most")]
-        // SAFETY: as said.
-        unsafe {
-            $crate::collections::Box::from_parts(wide, borrow)
-        }
+        // SAFETY: the parts of the box above, used once, its address unsized at most.
+        unsafe { $crate::collections::Box::from_parts(wide, borrow) }
     }};
 }

@@ -66,8 +66,10 @@ pub struct SiteFrame {
 /// ```
 /// use blixard_arena::tracking::{self, SiteSum};
 ///
-/// let by_what_is_live = tracking::allocation_sites().top(5, SiteSum::LiveBytes); // a leak stands on top
-/// # drop(by_what_is_live);
+/// let profile = tracking::allocation_sites();
+/// for site in profile.top(5, SiteSum::LiveBytes) {
+///     println!("{site:?}"); // a leak stands on top
+/// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
