@@ -17,6 +17,8 @@ const PAGE_BYTES: usize = 4096;
 pub(crate) const CHUNK_BYTES_MIN: usize = 512 - OVERHEAD_BYTES;
 /// Beyond this a region grows by steps of this size (or of the value that needs more), not by doubling.
 const GROWTH_BYTES_MAX: usize = 1 << 20;
+/// A value of more than this part of a chunk is large beside it.
+const LARGE_PART: usize = 8;
 /// Every chunk's alignment at least.
 const CHUNK_ALIGN: usize = 16;
 
@@ -43,9 +45,20 @@ pub(crate) const fn rounded_down(bytes: usize) -> usize {
 }
 
 /// What a region that holds `held` bytes in chunks would like to add for a value of `layout` and a `header`.
+///
+/// A value that is large beside the usual chunk is often followed by others of its size: a whole number of them fits, so
+/// that none leaves most of its size unused at the end.
 pub(crate) fn wanted(held: usize, first: usize, layout: Layout, header: usize) -> usize {
-    let usual = if held == 0 { first.max(CHUNK_BYTES_MIN) } else { held.min(GROWTH_BYTES_MAX) };
-    rounded_to(usual.max(layout.size().saturating_add(header)), layout.align())
+    if held == 0 {
+        return rounded_to(first.max(CHUNK_BYTES_MIN).max(layout.size().saturating_add(header)), layout.align());
+    }
+    let usual = held.min(GROWTH_BYTES_MAX);
+    let values = if layout.size() > usual / LARGE_PART {
+        usual.checked_next_multiple_of(layout.size()).unwrap_or(layout.size()).saturating_add(header)
+    } else {
+        usual
+    };
+    rounded_to(values, layout.align())
 }
 
 /// The bytes that a fresh chunk must have to fit `layout` and a `header`.
@@ -72,6 +85,16 @@ mod tests {
             assert_eq!(bump.allocated_bytes_including_metadata() - bump.allocated_bytes(), FOOTER_BYTES);
         }
         assert_eq!(rounded_up(isize::MAX as usize), None);
+    }
+
+    #[test]
+    fn a_chunk_takes_a_whole_number_of_large_values() {
+        let layout = Layout::from_size_align(10_000, 8).unwrap();
+        assert_eq!(wanted(12_224, 0, layout, 64), 20_064);
+        assert_eq!(wanted(5_000, 0, layout, 64), 10_064);
+        assert_eq!(wanted(1 << 30, 0, layout, 64), 1 << 20, "small beside a chunk");
+        let largest = Layout::from_size_align(isize::MAX as usize - 7, 8).unwrap();
+        assert!(wanted(1 << 30, 0, largest, 64) >= largest.size(), "no overflow");
     }
 
     #[test]
