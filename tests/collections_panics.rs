@@ -20,6 +20,8 @@ thread_local! {
     static BYTES: Cell<isize> = const { Cell::new(0) };
     /// Allocations until those that fail; 0: none does.
     static FAILS_IN: Cell<usize> = const { Cell::new(0) };
+    /// Allocations that may fail, since somebody counts.
+    static CALLS: Cell<usize> = const { Cell::new(0) };
     /// So many fail one after the other: who asks for less the second time is refused, too.
     static FAIL_RUN: Cell<usize> = const { Cell::new(1) };
     /// Whether panics are expected, so that none is printed, which would take memory.
@@ -40,6 +42,7 @@ impl Watching {
         if bytes < 100 {
             return false; // a panic's own, without which the process would end
         }
+        CALLS.set(CALLS.get() + 1);
         match FAILS_IN.get() {
             0 => false,
             1 => {
@@ -505,6 +508,7 @@ fn an_allocator_that_fails_leaves_an_arenas_collections_as_they_were() {
         let mut set = FlatSet::new_in(arena);
         let mut expected = String::with_capacity(1 << 14);
         FAILS_IN.set(call);
+        CALLS.set(0);
         for step in 0..500_u64 {
             for attempt in 0..2 {
                 let served = numbers.try_push(step).and_then(|()| {
@@ -540,22 +544,31 @@ fn an_allocator_that_fails_leaves_an_arenas_collections_as_they_were() {
         assert!((0..500).all(|step| map.contains_key(&step) && set.contains(&step)));
         failures
     }
-    let mut failures = 0;
-    for reset in [Reset::Keep, Reset::Poison] {
-        for call in 1..30 {
-            nothing_is_lost(&format!("failure at call {call}"), || {
-                let options = ArenaOptions::new().on_reset(reset).first_chunk_bytes(256);
-                // Each growth asks for a chunk with room to spare, for one that fits, and for both with less headroom.
-                for run in [1, 2, 4] {
-                    FAIL_RUN.set(run);
-                    failures += on(&options.arena(), call);
-                    FAIL_RUN.set(run);
-                    failures += on(&options.shared(), call);
-                }
-            });
+    const ALL: usize = usize::MAX;
+    /// Fails at each of the calls that are made when none fails, and at two that are not.
+    fn at_every_call<A: AnyArena>(arena: impl Fn() -> A) {
+        assert_eq!(on(&arena(), 0), 0);
+        let calls = CALLS.get();
+        assert!(calls > 3, "{calls}");
+        for call in 1..calls + 3 {
+            // Each growth asks for a chunk with room to spare, for one that fits, and for both with less headroom.
+            for run in [1, 2, 4, ALL] {
+                FAIL_RUN.set(run);
+                nothing_is_lost(&format!("{run} failures from call {call}"), || {
+                    let failures = on(&arena(), call);
+                    assert!(
+                        run < ALL || failures == usize::from(call <= calls),
+                        "{failures} at call {call} of {calls}"
+                    );
+                });
+            }
         }
     }
-    assert!(failures > 20, "{failures}");
+    for reset in [Reset::Keep, Reset::Poison] {
+        let options = ArenaOptions::new().on_reset(reset).first_chunk_bytes(256);
+        at_every_call(|| options.arena());
+        at_every_call(|| options.shared());
+    }
 }
 
 /// Keys of one text whose hash and equality panic, in an arena: where nothing is dropped, and where the index lies beside.
