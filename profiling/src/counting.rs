@@ -32,6 +32,7 @@ thread_local! {
     // Without destructors, so that the allocator may touch them at any time in a thread's life.
     static IN_REQUEST: Cell<bool> = const { Cell::new(false) };
     static CALLS: Cell<u64> = const { Cell::new(0) };
+    static ASKS: Cell<u64> = const { Cell::new(0) };
     static BYTES: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -40,14 +41,15 @@ thread_local! {
 pub struct CountingAllocator;
 
 impl CountingAllocator {
-    fn note(asked_bytes: usize, freed_bytes: usize) {
-        let (asked, freed) = (signed(asked_bytes), signed(freed_bytes));
+    fn note(asked_bytes: Option<usize>, freed_bytes: usize) {
+        let (asked, freed) = (signed(asked_bytes.unwrap_or(0)), signed(freed_bytes));
         let live = LIVE_BYTES.fetch_add(asked - freed, Relaxed) + asked - freed;
         PEAK_BYTES.fetch_max(live, Relaxed);
         WINDOW_PEAK_BYTES.fetch_max(live, Relaxed);
         if IN_REQUEST.get() {
             CALLS.set(CALLS.get() + 1);
-            BYTES.set(BYTES.get() + asked_bytes as u64);
+            ASKS.set(ASKS.get() + u64::from(asked_bytes.is_some()));
+            BYTES.set(BYTES.get() + asked_bytes.unwrap_or(0) as u64);
         }
     }
 }
@@ -61,25 +63,25 @@ fn signed(bytes: usize) -> i64 {
 // allocates nor panics.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::note(layout.size(), 0);
+        Self::note(Some(layout.size()), 0);
         // SAFETY: the caller's promise is the same as System's demand.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        Self::note(layout.size(), 0);
+        Self::note(Some(layout.size()), 0);
         // SAFETY: the caller's promise is the same as System's demand.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        Self::note(0, layout.size());
+        Self::note(None, layout.size());
         // SAFETY: `block` came from System by one of the methods above, with this layout.
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        Self::note(new_size, layout.size());
+        Self::note(Some(new_size), layout.size());
         // SAFETY: `block` came from System by one of the methods above, with this layout.
         unsafe { System.realloc(block, layout, new_size) }
     }
@@ -90,6 +92,8 @@ unsafe impl GlobalAlloc for CountingAllocator {
 pub struct AllocatorFigures {
     /// alloc, realloc and dealloc calls inside requests.
     pub calls: u64,
+    /// Those of them that ask for memory: alloc and realloc.
+    pub asks: u64,
     /// Bytes asked for inside requests; a realloc asks for its new size.
     pub bytes: u64,
     /// The calls of the second half of the requests.
@@ -109,6 +113,7 @@ pub struct CountingProbe {
     window_requests: AtomicU64,
     before_bytes: AtomicI64,
     calls: AtomicU64,
+    asks: AtomicU64,
     bytes: AtomicU64,
     steady_calls: AtomicU64,
     live: Mutex<Vec<LivePoint>>,
@@ -138,6 +143,7 @@ impl Probe for CountingProbe {
 
     fn request_begins(&self) {
         CALLS.set(0);
+        ASKS.set(0);
         BYTES.set(0);
         IN_REQUEST.set(true);
     }
@@ -146,6 +152,7 @@ impl Probe for CountingProbe {
         IN_REQUEST.set(false);
         let request = request as u64;
         self.calls.fetch_add(CALLS.get(), Relaxed);
+        self.asks.fetch_add(ASKS.get(), Relaxed);
         self.bytes.fetch_add(BYTES.get(), Relaxed);
         if request >= self.requests.load(Relaxed) / 2 {
             self.steady_calls.fetch_add(CALLS.get(), Relaxed);
@@ -162,6 +169,7 @@ impl Probe for CountingProbe {
         live_bytes.sort_by_key(|point| point.request);
         Some(AllocatorFigures {
             calls: self.calls.load(Relaxed),
+            asks: self.asks.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             steady_calls: self.steady_calls.load(Relaxed),
             steady_requests: requests - requests / 2,

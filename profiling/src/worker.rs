@@ -1,4 +1,5 @@
-//! A replay as a process: reads a [`Job`] from its standard input, writes the [`Outcome`] to its standard output.
+//! A replay as a process: reads a [`Job`] from its standard input, writes the [`Outcome`] to its standard output, or the
+//! [`Count`](claims::Count) of a claim.
 //!
 //! Each worker binary is this module with one global allocator and one [`Probe`]: `profiling worker` has the system's
 //! allocator, `replay-mimalloc` mimalloc, `replay-counting` and `replay-dhat` are the ones that are not timed, `replay-sites` is timed apart.
@@ -12,10 +13,12 @@ use std::process::ExitCode;
 use control_plane::scheduler::{Node, NodeTable};
 use serde::{Deserialize, Serialize};
 
+use crate::claims::{self, Claim};
 use crate::replay::{Outcome, Probe, replay};
 use crate::strategy::Name;
 use crate::strategy::arena::PerRequest;
 use crate::strategy::heap::Heap;
+use crate::strategy::pooled::Pools;
 use crate::strategy::shared_arena::PerRequestShared;
 
 /// What a worker is to replay.
@@ -31,6 +34,8 @@ pub struct Job {
     pub threads: usize,
     /// Whether requests are served before the clock starts.
     pub warm_up: bool,
+    /// The claim whose work is to be done instead of the whole request's, in the form of `strategy`.
+    pub claim: Option<Claim>,
     /// Where dhat writes its profile.
     pub dhat_file: Option<PathBuf>,
     /// Where sites are written, but for the extension.
@@ -50,6 +55,7 @@ struct Header {
     batch: usize,
     threads: usize,
     warm_up: bool,
+    claim: Option<Claim>,
     dhat_file: Option<PathBuf>,
     sites_file: Option<PathBuf>,
     /// Name, milli-cores, MiB, GPUs, model.
@@ -58,7 +64,7 @@ struct Header {
 }
 
 /// The version that both ends of the pipe must have.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/2");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/3");
 
 impl Job {
     /// Sends the job to a worker.
@@ -74,6 +80,7 @@ impl Job {
             batch: self.batch,
             threads: self.threads,
             warm_up: self.warm_up,
+            claim: self.claim,
             dhat_file: self.dhat_file.clone(),
             sites_file: self.sites_file.clone(),
             nodes: self
@@ -123,6 +130,7 @@ impl Job {
             batch: header.batch,
             threads: header.threads,
             warm_up: header.warm_up,
+            claim: header.claim,
             dhat_file: header.dhat_file,
             sites_file: header.sites_file,
             nodes: nodes
@@ -141,6 +149,7 @@ impl Job {
         let nodes = NodeTable::new(&self.nodes)?;
         Ok(match self.strategy {
             Name::Heap | Name::HeapMimalloc => replay(self, &nodes, Heap::default, probe),
+            Name::Pooled => replay(self, &nodes, Pools::default, probe),
             Name::Arena => replay(self, &nodes, PerRequest::default, probe),
             Name::SharedArena => replay(self, &nodes, PerRequestShared::default, probe),
         }?)
@@ -152,9 +161,11 @@ impl Job {
 pub fn main(probe: &impl Probe) -> ExitCode {
     let work = || -> Result<(), Box<dyn std::error::Error>> {
         let job = Job::receive(&mut io::stdin().lock())?;
-        let outcome = job.run(probe)?;
-        serde_json::to_writer(io::stdout().lock(), &outcome)?;
-        Ok(())
+        let answer = match job.claim {
+            Some(claim) => serde_json::to_vec(&claims::count(&job, claim, probe)?)?,
+            None => serde_json::to_vec(&job.run(probe)?)?,
+        };
+        Ok(io::stdout().lock().write_all(&answer)?)
     };
     match work() {
         Ok(()) => ExitCode::SUCCESS,

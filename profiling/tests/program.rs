@@ -31,8 +31,9 @@ fn a_small_run_writes_a_whole_report() {
         .unwrap();
     let said = common::text(&output);
     assert!(output.stderr.is_empty(), "quiet where standard error is no terminal: {:?}", output.stderr);
-    let dhat = ["dhat-arena.json", "dhat-heap-mimalloc.json", "dhat-heap.json", "dhat-shared-arena.json"];
-    assert_eq!(names(&out), [&dhat[..], &["report.html", "report.json"]].concat());
+    let strategies = ["arena", "heap-mimalloc", "heap", "pooled", "shared-arena"];
+    let dhat = strategies.map(|name| format!("dhat-{name}.json"));
+    assert_eq!(names(&out), [&dhat[..], &["report.html", "report.json"].map(str::to_owned)].concat());
 
     let report: Value = serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
     assert_eq!(report["schema"], 1);
@@ -42,7 +43,7 @@ fn a_small_run_writes_a_whole_report() {
     assert!(report["input"]["source"].as_str().unwrap().contains("seed 9"));
     let strategies = report["strategies"].as_array().unwrap();
     let found: Vec<_> = strategies.iter().map(|strategy| strategy["name"].as_str().unwrap()).collect();
-    assert_eq!(found, ["heap", "heap-mimalloc", "arena", "shared-arena"]);
+    assert_eq!(found, ["heap", "heap-mimalloc", "pooled", "arena", "shared-arena"]);
     let checksum = strategies[0]["checksum"].as_str().unwrap();
     assert!(u64::from_str_radix(checksum, 16).is_ok(), "{checksum}");
     for strategy in strategies {
@@ -68,11 +69,29 @@ fn a_small_run_writes_a_whole_report() {
     let steady = |at: usize| number(&strategies[at], "/steady_allocator_calls_per_request");
     // Eight VMs with three texts, a reason, a decision's reason each, and their metadata.
     assert!(steady(0) > 8.0 * 5.0 * 2.0 && (steady(0) - steady(1)).abs() < 1e-9, "{} {}", steady(0), steady(1));
-    assert!(steady(2) < 1.0 && steady(3) < 1.0, "{} {}", steady(2), steady(3));
+    assert!(steady(2) < steady(0) / 10.0, "{}", steady(2));
+    assert!(steady(3) < 1.0 && steady(4) < 1.0, "{} {}", steady(3), steady(4));
     for phase in ["build", "release", "total"] {
         assert!(number(&report, &format!("/ratios/heap~1arena/{phase}")) > 0.0);
     }
-    assert!(fs::read_to_string(out.join("report.html")).unwrap().contains("</html>"));
+    let claims = report["claims"].as_array().unwrap();
+    let hoped = ["[70,90]", "[60,80]", "[40,60]", "[50,70]"];
+    let kinds = ["string allocations", "object allocations", "collection allocations", "Arc operations"];
+    assert_eq!(claims.len(), 4);
+    for ((claim, kind), hoped) in claims.iter().zip(kinds).zip(hoped) {
+        assert_eq!((claim["name"].as_str(), claim["hoped_percent"].to_string().as_str()), (Some(kind), hoped));
+        assert!(said.contains(kind), "{said}");
+        let heap = number(claim, "/heap_per_request");
+        for form in ["pooled", "arena"] {
+            let (count, fewer) =
+                (number(claim, &format!("/{form}_per_request")), number(claim, &format!("/{form}_percent")));
+            assert!((fewer - (100.0 - 100.0 * count / heap)).abs() < 1e-9, "{claim}");
+            // Of forty requests what is made once is a larger part.
+            assert!(heap > 0.0 && count > 0.0 && fewer > 50.0, "{claim}");
+        }
+    }
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("</html>") && kinds.iter().all(|kind| page.contains(kind)));
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn every_byte_of_the_input_counts() {
             let mut changed = job.clone();
             // The next character: digits and letters stay digits and letters, mostly.
             changed.pass[request][at] ^= 1;
-            for strategy in [Name::Heap, Name::Arena] {
+            for strategy in [Name::Heap, Name::Pooled, Name::Arena] {
                 changed.strategy = strategy;
                 match changed.run(&()) {
                     Ok(outcome) => {
@@ -161,7 +161,7 @@ fn the_real_trace_gives_one_checksum() {
     let job = Job { requests: pass.len(), pass, nodes, ..common::small_job(1) };
     let heap = outcome(&job, Name::Heap);
     assert_eq!(heap.placed + heap.rejected, 8_152);
-    for name in [Name::Arena, Name::SharedArena] {
+    for name in [Name::Pooled, Name::Arena, Name::SharedArena] {
         assert_eq!(outcome(&job, name).checksum, heap.checksum, "{name}");
     }
 }

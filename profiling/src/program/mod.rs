@@ -16,11 +16,13 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use control_plane::scheduler::NodeTable;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::de::DeserializeOwned;
 
 pub use options::Options;
 use processes::{ProcessError, Processes};
 use workers::{Purpose, Tracked, Workers};
 
+use crate::claims::{Claim, Count};
 use crate::input::{self, Trace};
 use crate::replay::Outcome;
 use crate::report::{self, Input, PhaseNs, Report, RequestNs, Round, Spread, units};
@@ -36,6 +38,9 @@ const ROUNDS: usize = 9;
 
 /// Rounds that find out what tracking costs. Odd, as above.
 const TRACKING_ROUNDS: usize = 7;
+
+/// Most requests that a claim's replay serves: enough for what is set up once to be a small part.
+const CLAIM_REQUESTS_MAX: usize = 10_000;
 
 /// Most requests that are served under dhat, which takes a microsecond and more per allocation.
 const DHAT_REQUESTS_MAX: usize = 1_000;
@@ -100,6 +105,7 @@ pub fn run(options: &Options) -> Result<String, ProgramError> {
     let strategies = run.strategies()?;
     let mut report = Report::new(run.input(), std::env::args().collect(), machine(), strategies);
     report.same_work().map_err(|mismatch| ProgramError::Failed(mismatch.to_string()))?;
+    report.claims = run.claims()?;
     if options.sites {
         report.tracking = Some(run.tracking()?);
     }
@@ -211,6 +217,7 @@ impl Run<'_> {
             batch: self.options.batch,
             threads: self.options.threads,
             warm_up: true,
+            claim: None,
             dhat_file: None,
             sites_file: None,
             nodes: self.trace.nodes.clone(),
@@ -253,6 +260,37 @@ impl Run<'_> {
         }
         progress.finish_and_clear();
         Ok(strategies)
+    }
+
+    /// Counts each claim in each of its forms, whichever strategies are compared.
+    fn claims(&self) -> Result<Vec<report::Claim>, ProgramError> {
+        let mut job = self.job();
+        job.requests = job.requests.min(CLAIM_REQUESTS_MAX);
+        let progress = progress(Claim::ALL.len() * Claim::FORMS.len());
+        let mut claims = Vec::with_capacity(Claim::ALL.len());
+        for claim in Claim::ALL {
+            job.claim = Some(claim);
+            let mut counts: Vec<Count> = Vec::with_capacity(Claim::FORMS.len());
+            for form in Claim::FORMS {
+                job.strategy = form;
+                progress.set_message(format!("counting {claim}, {form}"));
+                counts.push(self.answer(&job, Purpose::Count)?);
+                progress.inc(1);
+            }
+            if counts.iter().any(|count| count.checksum != counts[0].checksum) {
+                let sums: Vec<_> = counts.iter().map(|count| count.checksum.as_str()).collect();
+                let sums = sums.join(", ");
+                return Err(ProgramError::Failed(format!("the forms of {claim} differ in what they built: {sums}")));
+            }
+            let operations: Option<Vec<u64>> = counts.iter().map(|count| count.operations).collect();
+            let operations = operations.and_then(|all| all.try_into().ok());
+            let operations =
+                operations.ok_or_else(|| ProgramError::Failed(format!("a worker did not count {claim}")))?;
+            let requests = job.requests as u64;
+            claims.push(report::Claim::new(claim.as_str(), claim.hoped_percent(), requests, operations));
+        }
+        progress.finish_and_clear();
+        Ok(claims)
     }
 
     /// Where each strategy's memory comes from, and what it costs to find out. On the system's allocator: mimalloc's heap
@@ -302,8 +340,13 @@ impl Run<'_> {
         Ok(report::Tracking { timed: timed.to_string(), cost, strategies })
     }
 
-    /// Starts a worker and hears it out.
+    /// Starts a worker that replays whole requests.
     fn outcome(&self, job: &Job, purpose: Purpose) -> Result<Outcome, ProgramError> {
+        self.answer(job, purpose)
+    }
+
+    /// Starts a worker and hears it out.
+    fn answer<T: DeserializeOwned>(&self, job: &Job, purpose: Purpose) -> Result<T, ProgramError> {
         let name = job.strategy;
         let mut command = self.workers.command(name, purpose);
         let answer = self.processes.answer(&mut command, false, |mut pipe| job.send(&mut pipe));
@@ -441,6 +484,16 @@ fn table(report: &Report) -> String {
             let Spread { min, median, max } = rounds.build_and_release;
             cells.push(format!("  {median:.2} ({min:.2} to {max:.2})"));
         }
+        text.push_str(&row(&cells));
+    }
+    if !report.claims.is_empty() {
+        text.push('\n');
+        let titles = ["per request"].into_iter().chain(report::Claim::COLUMNS);
+        text.push_str(&row(&titles.map(str::to_owned).collect::<Vec<_>>()));
+    }
+    for claim in &report.claims {
+        let mut cells = vec![claim.name.clone()];
+        cells.extend(claim.cells());
         text.push_str(&row(&cells));
     }
     text

@@ -218,12 +218,7 @@ impl Strategy {
 
     /// Refuses figures that are no figures.
     pub(super) fn check(&self) -> Result<(), ReportError> {
-        let refuse_bad = |field: &str, value: f64| {
-            if value.is_finite() && value >= 0.0 {
-                return Ok(());
-            }
-            Err(ReportError::BadFigure { strategy: self.name.clone(), field: field.to_owned(), value })
-        };
+        let refuse_bad = |field: &str, value: f64| refuse_bad(&self.name, field, value);
         refuse_bad("ns_per_request.p50", self.ns_per_request.p50)?;
         refuse_bad("ns_per_request.p99", self.ns_per_request.p99)?;
         refuse_bad("ns_per_request.mean", self.ns_per_request.mean)?;
@@ -279,6 +274,13 @@ impl RoundRatios {
             total: Spread::of(total)?,
         })
     }
+}
+
+pub(super) fn refuse_bad(of: &str, field: &str, value: f64) -> Result<(), ReportError> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(());
+    }
+    Err(ReportError::BadFigure { of: of.to_owned(), field: field.to_owned(), value })
 }
 
 /// `a / b`, or nothing where that is no number.

@@ -8,6 +8,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::claims::push_claims;
 use super::tracking::push_tracking;
 use super::{Ratio, Report, ReportError, Spread, Strategy, plots, units};
 
@@ -35,6 +36,7 @@ pub(super) fn page(report: &Report) -> Result<String, ReportError> {
     push_phases(&mut html, report)?;
     push_allocator_calls(&mut html, report)?;
     push_live_bytes(&mut html, report)?;
+    push_claims(&mut html, &report.claims)?;
     push_arenas(&mut html, report);
     if let Some(tracking) = &report.tracking {
         push_tracking(&mut html, tracking);

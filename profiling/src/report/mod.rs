@@ -6,6 +6,7 @@
 //! file in the same directory, fsync, rename, fsync of the directory); a failed [`Report::write`] leaves no new file behind.
 //! Cost: everything is built in memory first, some hundreds of kilobytes; nothing here runs while a strategy is timed.
 
+mod claims;
 mod figures;
 mod html;
 mod plots;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+pub use claims::Claim;
 pub use tracking::{Cost, StrategySites, TopSite, Tracking};
 
 pub use figures::{ArenaBytes, Input, LivePoint, PhaseNs, Ratio, RequestNs, Round, RoundRatios, Spread, Strategy};
@@ -79,6 +81,9 @@ pub struct Report {
     pub strategies: Vec<Strategy>,
     /// `"heap/arena"` and the like: how many times the first takes the time of the second.
     pub ratios: BTreeMap<String, Ratio>,
+    /// How many fewer allocations and `Arc` operations pools and arenas need, kind by kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
     /// Where memory comes from, if that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracking: Option<Tracking>,
@@ -93,7 +98,7 @@ impl Report {
     #[must_use]
     pub fn new(input: Input, command: Vec<String>, machine: String, strategies: Vec<Strategy>) -> Self {
         let ratios = ratios(&strategies);
-        Self { schema: SCHEMA, command, machine, input, strategies, ratios, tracking: None }
+        Self { schema: SCHEMA, command, machine, input, strategies, ratios, claims: Vec::new(), tracking: None }
     }
 
     /// Whether all strategies did the same work.
@@ -175,6 +180,11 @@ impl Report {
                 return Err(ReportError::SameName { name: strategy.name.clone() });
             }
             strategy.check()?;
+        }
+        for claim in &self.claims {
+            for (field, value) in claim.figures() {
+                figures::refuse_bad(&claim.name, field, value)?;
+            }
         }
         Ok(())
     }
@@ -298,9 +308,9 @@ pub enum ReportError {
     },
     /// A figure is negative, infinite or not a number.
     BadFigure {
-        /// The strategy that it belongs to.
-        strategy: String,
-        /// Its place in the strategy, as in `report.json`.
+        /// The strategy or claim that it belongs to.
+        of: String,
+        /// Its place in there, as in `report.json`.
         field: String,
         /// What it is.
         value: f64,
@@ -330,8 +340,8 @@ impl fmt::Display for ReportError {
             Self::SameName { name } => {
                 write!(f, "two strategies of a report have the name {name:?}")
             }
-            Self::BadFigure { strategy, field, value } => {
-                write!(f, "{field} of strategy {strategy:?} is {value}, expected a finite number of at least 0")
+            Self::BadFigure { of, field, value } => {
+                write!(f, "{field} of {of:?} is {value}, expected a finite number of at least 0")
             }
             Self::Plot { plot, reason } => {
                 write!(f, "the plot of {plot} could not be drawn: {reason}")

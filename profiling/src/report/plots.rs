@@ -29,10 +29,10 @@ const fn colour(light: u32, dark: u32) -> Colour {
     Colour { light: rgb(light), dark: rgb(dark) }
 }
 
-const INK: Colour = colour(0x0b_0b_0b, 0xf2_f1_ec);
-const QUIET: Colour = colour(0x52_51_4e, 0xb5_b4_ab);
-const GRID: Colour = colour(0xe1_e0_d9, 0x38_38_35);
-const LANE: Colour = colour(0xf0_ef_ea, 0x26_26_24);
+pub(super) const INK: Colour = colour(0x0b_0b_0b, 0xf2_f1_ec);
+pub(super) const QUIET: Colour = colour(0x52_51_4e, 0xb5_b4_ab);
+pub(super) const GRID: Colour = colour(0xe1_e0_d9, 0x38_38_35);
+pub(super) const LANE: Colour = colour(0xf0_ef_ea, 0x26_26_24);
 
 /// One for each phase, in the order of a request.
 const PHASES: [Colour; 5] = [
@@ -63,14 +63,14 @@ pub(super) fn dashed_colours() -> impl Iterator<Item = Colour> {
     STRATEGIES.into_iter().skip(1).step_by(2)
 }
 
-const WIDTH: i32 = 960;
+pub(super) const WIDTH: i32 = 960;
 /// Left of it stand the names of the strategies.
 const NAMES_WIDTH: i32 = 134;
-const ROW_HEIGHT: i32 = 34;
-const BAR_HEIGHT: i32 = 20;
+pub(super) const ROW_HEIGHT: i32 = 34;
+pub(super) const BAR_HEIGHT: i32 = 20;
 const TEXT_SIZE: i32 = 14;
 
-type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// All phases of a request, one stacked bar for each strategy.
 pub(super) fn phases_stacked(strategies: &[Strategy]) -> Result<String, ReportError> {
@@ -226,12 +226,12 @@ pub(super) fn live_bytes(strategies: &[Strategy]) -> Result<Option<String>, Repo
 }
 
 /// The surface of one plot and the few shapes that plots are made of.
-struct Canvas<'a> {
+pub(super) struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
 }
 
 impl Canvas<'_> {
-    fn text(&self, text: &str, at: (i32, i32), anchor: HPos, colour: Colour) -> Drawn {
+    pub(super) fn text(&self, text: &str, at: (i32, i32), anchor: HPos, colour: Colour) -> Drawn {
         self.area.draw(&Text::new(text, at, text_style(colour, anchor)))
     }
 
@@ -239,14 +239,14 @@ impl Canvas<'_> {
         self.text(&shortened(&strategy.name), (NAMES_WIDTH - 10, y), HPos::Right, INK)
     }
 
-    fn block(&self, from: (i32, i32), to: (i32, i32), colour: Colour) -> Drawn {
+    pub(super) fn block(&self, from: (i32, i32), to: (i32, i32), colour: Colour) -> Drawn {
         if to.0 <= from.0 {
             return Ok(());
         }
         self.area.draw(&Rectangle::new([from, to], colour.light.filled()))
     }
 
-    fn line(&self, from: (i32, i32), to: (i32, i32), colour: Colour) -> Drawn {
+    pub(super) fn line(&self, from: (i32, i32), to: (i32, i32), colour: Colour) -> Drawn {
         self.area.draw(&PathElement::new([from, to], colour.light))
     }
 
@@ -260,7 +260,11 @@ impl Canvas<'_> {
 }
 
 /// Runs `draw` on an empty surface of this height and gives back the SVG.
-fn drawn(plot: &'static str, height: i32, draw: impl FnOnce(&Canvas<'_>) -> Drawn) -> Result<String, ReportError> {
+pub(super) fn drawn(
+    plot: &'static str,
+    height: i32,
+    draw: impl FnOnce(&Canvas<'_>) -> Drawn,
+) -> Result<String, ReportError> {
     let mut svg = String::new();
     let size = (WIDTH.unsigned_abs(), height.unsigned_abs());
     let canvas = Canvas { area: SVGBackend::with_string(&mut svg, size).into_drawing_area() };
@@ -271,14 +275,14 @@ fn drawn(plot: &'static str, height: i32, draw: impl FnOnce(&Canvas<'_>) -> Draw
 }
 
 /// A bar's way from zero to the largest figure of its panel.
-struct Scale {
-    zero: i32,
-    length: i32,
-    most: f64,
+pub(super) struct Scale {
+    pub(super) zero: i32,
+    pub(super) length: i32,
+    pub(super) most: f64,
 }
 
 impl Scale {
-    fn at(&self, value: f64) -> i32 {
+    pub(super) fn at(&self, value: f64) -> i32 {
         if self.most > 0.0 { self.zero + pixels(value / self.most * f64::from(self.length)) } else { self.zero }
     }
 }
@@ -344,7 +348,7 @@ fn thinned(strategy: &Strategy) -> Vec<(f64, f64)> {
         .collect()
 }
 
-fn strategy_colour(at: usize) -> Colour {
+pub(super) fn strategy_colour(at: usize) -> Colour {
     STRATEGIES[at % STRATEGIES.len()]
 }
 

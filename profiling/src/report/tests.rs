@@ -59,7 +59,7 @@ fn sample() -> Report {
     let mut mimalloc = strategy("heap-mimalloc", 4.1, 2_318.5);
     mimalloc.dhat_file = None;
     let command = ["cargo", "run", "--release", "-p", "profiling", "--", "--pods", "my pods.csv", "--seed", "7"];
-    Report::new(
+    let mut report = Report::new(
         input(),
         command.map(str::to_owned).to_vec(),
         "Linux x86_64, 2 CPUs".to_owned(),
@@ -69,7 +69,12 @@ fn sample() -> Report {
             strategy("arena", 1.0, 0.0),
             strategy("shared-arena", 1.3, 0.004_2),
         ],
-    )
+    );
+    report.claims = vec![
+        Claim::new("string allocations", [70, 90], 4_096, [1_000_000, 9_000, 12]),
+        Claim::new("Arc operations", [50, 70], 4_096, [1_048_576, 262_144, 8_192]),
+    ];
+    report
 }
 
 fn page(report: &Report) -> String {
@@ -123,6 +128,24 @@ fn json_keeps_the_contract() {
     for figure in ["build", "release", "total"] {
         assert!(value["ratios"]["heap/arena"][figure].is_f64(), "ratios.{figure}");
     }
+    let claim = value["claims"][1].as_object().unwrap();
+    let mut fields: Vec<_> = claim.keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        [
+            "arena_per_request",
+            "arena_percent",
+            "heap_per_request",
+            "hoped_percent",
+            "name",
+            "pooled_per_request",
+            "pooled_percent"
+        ]
+    );
+    assert_eq!(claim["hoped_percent"], json!([50, 70]));
+    let figures = ["heap", "pooled", "arena"].map(|form| claim[&format!("{form}_per_request")].as_f64().unwrap());
+    assert_eq!((figures, &claim["pooled_percent"]), ([256.0, 64.0, 2.0], &json!(75.0)));
 }
 
 #[test]
@@ -238,7 +261,7 @@ fn the_page_needs_no_network() {
     for fetching in ["src=", "url(", "@import", "<link", "<script", "<iframe"] {
         assert!(!page.contains(fetching), "{fetching}");
     }
-    assert_eq!(page.matches("<svg").count(), 4);
+    assert_eq!(page.matches("<svg").count(), 5);
     assert!(page.contains("cargo run --release -p profiling -- --pods &#39;my pods.csv&#39; --seed 7"));
     assert!(page.contains("href=\"./dhat-arena.json\""));
 }
@@ -299,6 +322,10 @@ fn what_is_no_figure_is_refused_by_name() {
         assert!(matches!(&error, ReportError::BadFigure { field, .. } if field == name), "{name}: {error}");
         assert!(error.to_string().contains("\"arena\""), "{error}");
     }
+    let mut claims = sample();
+    claims.claims[1].arena_percent = f64::NAN;
+    let error = claims.write(dir.path()).unwrap_err();
+    assert!(error.to_string().starts_with("arena_percent of \"Arc operations\" is NaN"), "{error}");
     let mut twice = sample();
     twice.strategies[1].name = "heap".to_owned();
     assert!(matches!(twice.write(dir.path()), Err(ReportError::SameName { name }) if name == "heap"));

@@ -1,10 +1,12 @@
 //! The memory strategies: one file each, all of them the same five phases.
 //!
-//! [`heap`] works on the plain twins, [`arena`] and [`shared_arena`] on one and the same code over a request's memory.
+//! [`heap`] works on the plain twins, [`pooled`] on the same ones out of pools, [`arena`] and [`shared_arena`] on one and the
+//! same code over a request's memory.
 //! A new strategy is one more file here and one more name in [`Name`].
 
 pub mod arena;
 pub mod heap;
+pub mod pooled;
 pub mod shared_arena;
 
 use std::fmt;
@@ -27,6 +29,8 @@ pub enum Name {
     Heap,
     /// Plain std types, mimalloc
     HeapMimalloc,
+    /// Plain std types out of object pools, interned names
+    Pooled,
     /// An arena per request
     Arena,
     /// An arena per request that any thread may use
@@ -35,7 +39,7 @@ pub enum Name {
 
 impl Name {
     /// Every strategy, in the order of the report.
-    pub const ALL: [Self; 4] = [Self::Heap, Self::HeapMimalloc, Self::Arena, Self::SharedArena];
+    pub const ALL: [Self; 5] = [Self::Heap, Self::HeapMimalloc, Self::Pooled, Self::Arena, Self::SharedArena];
 
     /// The name as it is written.
     #[must_use]
@@ -43,6 +47,7 @@ impl Name {
         match self {
             Self::Heap => "heap",
             Self::HeapMimalloc => "heap-mimalloc",
+            Self::Pooled => "pooled",
             Self::Arena => "arena",
             Self::SharedArena => "shared-arena",
         }

@@ -17,6 +17,7 @@ pub(crate) fn small_job(requests: usize) -> Job {
         batch: 16,
         threads: 1,
         warm_up: false,
+        claim: None,
         dhat_file: None,
         sites_file: None,
         nodes: input::generate::nodes(4, 7),

@@ -150,12 +150,25 @@ impl ProposalBatch {
 
     /// Appends the batch's bytes to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        encode::batch_length(out, self.proposals.len());
-        for (proposal, decision) in self.proposals.iter().zip(&self.decisions) {
-            let ProposalData::CreateVm { config, lifetime } = &proposal.data;
-            let metadata = config.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-            encode::create_vm(out, proposal.id, *lifetime, &config.spec(), metadata);
-            encode::outcome(out, &proposal.reason, decision.placement, &decision.reason);
-        }
+        let vms = self.proposals.iter().zip(&self.decisions).map(|(proposal, decision)| {
+            let ProposalData::CreateVm { config, .. } = &proposal.data;
+            (proposal, config.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())), decision)
+        });
+        encode_batch(vms, out);
+    }
+}
+
+/// Appends a batch's bytes to `out`: proposals, metadata in place of what their configs have, decisions.
+///
+/// For those who keep proposals elsewhere than in a [`ProposalBatch`], as pools do, and metadata in another form.
+pub fn encode_batch<'v, M>(vms: impl ExactSizeIterator<Item = (&'v Proposal, M, &'v Decision)>, out: &mut Vec<u8>)
+where
+    M: ExactSizeIterator<Item = (&'v str, &'v str)>,
+{
+    encode::batch_length(out, vms.len());
+    for (proposal, metadata, decision) in vms {
+        let ProposalData::CreateVm { config, lifetime } = &proposal.data;
+        encode::create_vm(out, proposal.id, *lifetime, &config.spec(), metadata);
+        encode::outcome(out, &proposal.reason, decision.placement, &decision.reason);
     }
 }

@@ -1,0 +1,190 @@
+//! Strategy `pooled`: plain std types that are recycled one by one instead of freed, and names that are stored once.
+//!
+//! What recurs is interned: metadata keys and values are a word each, counted. What does not (names, paths, reasons) is copied into texts that
+//! keep their memory, inside of proposals and decisions out of pools. Lists come from pools too.
+//!
+//! Invariants: the same values as in [`heap`](super::heap), each owned, each fit to outlive the request.
+//! Cost: no heap call once the pools are warm, but for the backtraces of sampled leak sites; an atomic addition and a
+//! subtraction for each name that is held.
+
+use std::fmt::Write as _;
+use std::mem;
+
+use blixard_arena::collections::SmallVec;
+use blixard_arena::intern::{InternedString, StringPin, StringPool};
+use blixard_arena::pool::{Pooled, TypedObjectPool, VecPool};
+use control_plane::raft::heap::{Proposal, ProposalData, RAFT_PROPOSAL_POOL, encode_batch};
+use control_plane::scheduler::decision_reason;
+use control_plane::scheduler::heap::Decision;
+
+use crate::replay::{Desk, Phase, Strategy};
+use crate::request::{Request, RequestError, VmRequest};
+
+/// Metadata as names: unique keys, ascending.
+type Labels = SmallVec<(InternedString, InternedString)>;
+
+/// What stands beside a proposal: its metadata, and what was decided.
+#[derive(Debug)]
+struct Beside {
+    labels: Labels,
+    decision: Decision,
+}
+
+impl Beside {
+    fn empty() -> Self {
+        Self { labels: Labels::new(), decision: Decision { placement: None, reason: String::new() } }
+    }
+
+    fn clear(&mut self) {
+        self.labels.clear();
+        self.decision.placement = None;
+        self.decision.reason.clear();
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let labels = if self.labels.spilled() {
+            self.labels.capacity() * size_of::<(InternedString, InternedString)>()
+        } else {
+            0
+        };
+        labels + self.decision.reason.capacity()
+    }
+}
+
+/// A VM of the request at hand.
+#[derive(Debug)]
+struct Vm {
+    proposal: Pooled<Proposal>,
+    beside: Pooled<Beside>,
+}
+
+/// Serves requests from pools that all threads share.
+#[derive(Debug)]
+pub struct Pools {
+    names: StringPool,
+    beside: TypedObjectPool<Beside>,
+    vms: VecPool<Vm>,
+    // Empty whenever they lie in their pools: the lifetimes of what they hold in a request are another's.
+    fields: VecPool<VmRequest<'static>>,
+    pairs: VecPool<(&'static str, &'static str)>,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        let beside = TypedObjectPool::builder(Beside::empty).name("decisions").reset(Beside::clear);
+        Self {
+            names: StringPool::new(),
+            beside: beside.retained_bytes(Beside::heap_bytes).retain_bytes_max(4 << 10).build(),
+            vms: lists(),
+            fields: lists(),
+            pairs: lists(),
+        }
+    }
+}
+
+/// Lists as long as a request needs them, of which one thread keeps four.
+pub(crate) fn lists<T: Send + 'static>() -> VecPool<T> {
+    VecPool::builder_with_capacity(0).retain_bytes_max(200 << 10).build()
+}
+
+impl Strategy for Pools {
+    fn serve(&self, desk: &mut Desk, bytes: &[u8]) -> Result<(), RequestError> {
+        desk.clock.begin();
+        let pin = self.names.pin();
+        let (mut kept_fields, mut kept_pairs) = (self.fields.acquire(), self.pairs.acquire());
+        let mut fields = emptied(mem::take(&mut *kept_fields));
+        let mut pairs = emptied(mem::take(&mut *kept_pairs));
+        let mut vms = self.vms.acquire();
+        desk.clock.lap(Phase::Build);
+
+        let request = Request::open(bytes)?;
+        fields.reserve(request.vms);
+        pairs.reserve(request.pairs);
+        request.parse(&mut fields, &mut pairs)?;
+        desk.clock.lap(Phase::Parse);
+
+        vms.reserve(fields.len());
+        for vm in &fields {
+            let (mut proposal, mut beside) = (RAFT_PROPOSAL_POOL.acquire(), self.beside.acquire());
+            proposal.assign_create_vm(vm.id, vm.lifetime, &vm.spec, &[]);
+            label(&mut beside.labels, &pin, &pairs[vm.pairs.clone()]);
+            vms.push(Vm { proposal, beside });
+        }
+        desk.clock.lap(Phase::Build);
+
+        for Vm { proposal, beside } in &mut *vms {
+            let ProposalData::CreateVm { config, lifetime } = &proposal.data;
+            let spec = config.spec();
+            let placement = desk.cluster.place(&spec, *lifetime);
+            desk.tally(placement);
+            let Decision { placement: decided, reason } = &mut beside.decision;
+            *decided = placement;
+            decision_reason(desk.cluster.nodes(), &spec, placement, |text| reason.write_fmt(text))
+                .expect("a `String` takes all");
+        }
+        desk.clock.lap(Phase::Place);
+
+        desk.encoded.clear();
+        let batch = vms.iter().map(|Vm { proposal, beside }| {
+            let labels = beside.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            (&**proposal, labels, &beside.decision)
+        });
+        encode_batch(batch, &mut desk.encoded);
+        desk.clock.lap(Phase::Encode);
+
+        (*kept_fields, *kept_pairs) = (emptied(fields), emptied(pairs));
+        drop((vms, kept_fields, kept_pairs, pin));
+        desk.clock.lap(Phase::Release);
+        Ok(())
+    }
+}
+
+/// The pairs by ascending key, of equal keys the last, as names that are held.
+fn label(labels: &mut Labels, pin: &StringPin<'_>, pairs: &[(&str, &str)]) {
+    let mut sorted: SmallVec<(&str, &str), 16> = SmallVec::from_slice(pairs);
+    sorted.sort_by_key(|(key, _)| *key);
+    sorted.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            *earlier = *later;
+        }
+        same
+    });
+    let held = |text| pin.intern(text).to_interned();
+    labels.extend(sorted.iter().map(|&(key, value)| (held(key), held(value))));
+}
+
+/// An empty list of other elements of the same size in the same memory: std collects in place.
+fn emptied<A, B>(mut list: Vec<A>) -> Vec<B> {
+    list.clear();
+    list.into_iter().filter_map(|_| None).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_what_a_sorted_map_would_hold() {
+        let names = StringPool::new();
+        let mut labels = Labels::new();
+        let many: Vec<_> = (0..100).map(|at| (["b", "", "a", "zone", "app"][at * 7 % 5], ["x", "y"][at % 2])).collect();
+        for pairs in [&many[..0], &many[..1], &many[..5], &many[..12], &many] {
+            labels.clear();
+            label(&mut labels, &names.pin(), pairs);
+            let found: Vec<_> = labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            let model: BTreeMap<_, _> = pairs.iter().copied().collect();
+            assert_eq!(found, model.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_emptied_list_keeps_its_memory() {
+        let list: Vec<&str> = Vec::with_capacity(40);
+        let before = list.as_ptr().addr();
+        let list: Vec<(usize, usize)> = emptied(list);
+        assert_eq!((list.as_ptr().addr(), list.capacity(), list.len()), (before, 40, 0));
+    }
+}
