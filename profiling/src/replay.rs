@@ -12,7 +12,8 @@ use std::collections::BinaryHeap;
 use std::sync::Barrier;
 use std::time::Instant;
 
-use control_plane::raft::Lifetime;
+use blixard_arena::pool::{Buffer, BufferPool};
+use control_plane::raft::{Lifetime, ProposalLimits, ProposalProcessor};
 use control_plane::scheduler::{NodeTable, Placement, VmSpec};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
@@ -179,8 +180,10 @@ impl Cluster {
 pub struct Desk {
     /// Where VMs go.
     pub cluster: Cluster,
-    /// The encoded batch; cleared and filled by each request, its memory kept.
-    pub encoded: Vec<u8>,
+    /// Checks and encodes batches.
+    pub processor: ProposalProcessor,
+    /// The encoded batch, in a buffer that goes back to the processor's pool when the next one takes its place.
+    pub encoded: Buffer,
     /// Times the phases.
     pub clock: Clock,
     /// VMs that got a node.
@@ -191,9 +194,18 @@ pub struct Desk {
 
 impl Desk {
     fn new(nodes: NodeTable, leases_max: usize) -> Self {
+        // A batch is as large as the job says.
+        let limits = ProposalLimits {
+            batch_proposals_max: usize::MAX,
+            batch_bytes_max: usize::MAX,
+            ..ProposalLimits::default()
+        };
+        let processor = ProposalProcessor::new(limits);
+        let encoded = BufferPool::new().acquire(0);
         Self {
             cluster: Cluster::new(nodes, leases_max),
-            encoded: Vec::new(),
+            processor,
+            encoded,
             clock: Clock { last: Instant::now(), request_ns: 0, phases_ns: [0; 5] },
             placed: 0,
             rejected: 0,

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::str::FromStr;
 
-use control_plane::raft::{Lifetime, ProposalId};
+use control_plane::raft::{Lifetime, ProposalError, ProposalId};
 use control_plane::scheduler::{GpuRequest, Qos, Resources, VmSpec};
 
 /// One VM's fields, borrowed from a request's bytes.
@@ -49,6 +49,14 @@ impl fmt::Display for RequestError {
 }
 
 impl std::error::Error for RequestError {}
+
+/// What cannot be proposed is named by the line of its VM; the batch as a whole by the first line.
+impl From<ProposalError> for RequestError {
+    fn from(error: ProposalError) -> Self {
+        let line = error.place.positions().first().map_or(1, |vm| vm + 2);
+        Self { line, field: 2, expected: "a VM within the limits of a proposal" }
+    }
+}
 
 /// Writes a batch; texts must be free of control characters, keys of `=`.
 #[must_use]

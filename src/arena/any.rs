@@ -108,6 +108,12 @@ pub trait AnyArena: Local {
     ///
     /// [`BudgetExceeded`].
     fn try_alloc_layout(&self, layout: Layout) -> Result<NonNull<u8>, BudgetExceeded>;
+    /// [`Arena::try_alloc_with_drop`].
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    fn try_alloc_with_drop<T: Send + 'static>(&self, value: T) -> Result<&mut T, BudgetExceeded>;
 }
 
 macro_rules! any_arena {
@@ -211,6 +217,10 @@ macro_rules! any_arena {
             #[inline(always)]
             fn try_alloc_layout(&self, layout: Layout) -> Result<NonNull<u8>, BudgetExceeded> {
                 self.try_alloc_layout(layout)
+            }
+            #[inline(always)]
+            fn try_alloc_with_drop<T: Send + 'static>(&self, value: T) -> Result<&mut T, BudgetExceeded> {
+                self.try_alloc_with_drop(value)
             }
         }
     };

@@ -1,10 +1,11 @@
 //! The names that the control plane knows in advance: what a VM and a node can be doing.
 //!
 //! On the data's way they stand at its beginning, where a request's words become names, and wherever a state is decided upon: each is a
-//! number at compile time, so a `match` compares two words. A pool of names is made with both sets ([`pool`]).
+//! number at compile time, so a `match` compares two words. A pool of names is made with both sets ([`pool`]). What lies in a
+//! request's memory or in the log carries a state as its place in the set, one byte ([`VmStatus`], [`NodeRole`]).
 //! Invariant: no text is in both. Cost: a constant costs nothing, no count and no look-up.
 
-use blixard_arena::intern::{StringPool, StringPoolOptions};
+use blixard_arena::intern::{InternedString, StringPool, StringPoolOptions};
 
 blixard_arena::constant_names! {
     /// What a VM is doing.
@@ -42,6 +43,79 @@ blixard_arena::constant_names! {
     }
 }
 
+/// Declares the one-byte form of a set: a variant per constant, in the set's order.
+macro_rules! places {
+    ($(#[$meta:meta])* $name:ident of $set:ident { $($variant:ident = $constant:ident),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum $name {
+            $(#[doc = concat!("[`", stringify!($set), "::", stringify!($constant), "`].")] $variant),+
+        }
+
+        impl $name {
+            /// Every one, in the set's order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            #[doc = concat!("The constant of [`", stringify!($set), "`].")]
+            #[must_use]
+            pub const fn name(self) -> InternedString {
+                match self {
+                    $(Self::$variant => $set::$constant),+
+                }
+            }
+
+            /// The one of that name; `None` if the name is no constant of the set.
+            #[must_use]
+            pub fn from_name(name: &InternedString) -> Option<Self> {
+                match *name {
+                    $($set::$constant => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// The name's text, whether a pool knows the set or not.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                $set::SET.names()[self as usize]
+            }
+        }
+    };
+}
+
+places! {
+    /// What a VM is doing, as a proposal carries it.
+    ///
+    /// ```
+    /// use control_plane::names::{self, VmState, VmStatus};
+    ///
+    /// let told = names::pool().intern("running"); // by a node, as text
+    /// assert_eq!(VmStatus::from_name(&told), Some(VmStatus::Running));
+    /// assert_eq!(VmStatus::Running.name(), VmState::RUNNING);
+    /// assert_eq!(VmStatus::Running.as_str(), "running");
+    /// ```
+    VmStatus of VmState {
+        Creating = CREATING,
+        Starting = STARTING,
+        Running = RUNNING,
+        Stopping = STOPPING,
+        Stopped = STOPPED,
+        Failed = FAILED,
+    }
+}
+
+places! {
+    /// What a node is to its Raft group, as a proposal carries it.
+    NodeRole of NodeState {
+        Leader = LEADER,
+        Follower = FOLLOWER,
+        Candidate = CANDIDATE,
+        Learner = LEARNER,
+        Initializing = INITIALIZING,
+        Ready = READY,
+    }
+}
+
 /// A pool for the names that outlive requests (VMs, nodes, tenants), which knows both sets.
 ///
 /// ```
@@ -64,7 +138,25 @@ pub fn pool() -> StringPool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blixard_arena::intern::InternedString;
+
+    #[test]
+    fn places_and_constants_are_the_same_states() {
+        let pool = pool();
+        assert_eq!(VmStatus::ALL.len(), VmState::SET.names().len());
+        assert_eq!(NodeRole::ALL.len(), NodeState::SET.names().len());
+        for (place, &status) in VmStatus::ALL.iter().enumerate() {
+            assert_eq!(status as usize, place);
+            assert_eq!(pool.intern(status.as_str()), status.name());
+            assert_eq!(VmStatus::from_name(&status.name()), Some(status));
+            assert_eq!(NodeRole::from_name(&status.name()), None);
+        }
+        for (place, &role) in NodeRole::ALL.iter().enumerate() {
+            assert_eq!(role as usize, place);
+            assert_eq!(pool.intern(role.as_str()), role.name());
+            assert_eq!(NodeRole::from_name(&role.name()), Some(role));
+        }
+        assert_eq!(VmStatus::from_name(&pool.intern("flying")), None);
+    }
 
     #[test]
     fn every_state_is_its_constant_in_every_pool() {

@@ -149,7 +149,7 @@ proptest! {
             prop_assert_eq!(&kept, &expected);
             let mut config = VM_CONFIG_POOL.acquire();
             config.assign(&vm.spec(), &vm.pairs());
-            let heap::ProposalData::CreateVm { config: expected, .. } = &expected.data;
+            let (expected, _) = expected.data.create_vm().expect("it creates a VM");
             prop_assert_eq!(&*config, expected);
         }
     }
@@ -193,8 +193,8 @@ fn every_field_shows_in_the_bytes() {
 }
 
 #[test]
-#[should_panic(expected = "one decision per proposal")]
-fn a_batch_needs_a_decision_per_proposal() {
+#[should_panic(expected = "one decision per VM created")]
+fn a_batch_needs_a_decision_per_vm_created() {
     let arena = Arena::new();
     let vm = VmSpec {
         name: "vm",

@@ -47,13 +47,16 @@ fn add(sum: &mut Xxh3, spec: &VmSpec<'_>, id: ProposalId, lifetime: Lifetime) {
 
 /// Puts a VM's numbers into an empty proposal.
 fn fill(proposal: &mut heap::Proposal, vm: &VmRequest<'_>) {
-    let heap::ProposalData::CreateVm { lifetime, .. } = &mut proposal.data;
-    (proposal.id, *lifetime) = (vm.id, vm.lifetime);
+    proposal.id = vm.id;
+    if let heap::ProposalData::CreateVm { lifetime, .. } = &mut proposal.data {
+        *lifetime = vm.lifetime;
+    }
 }
 
 fn add_owned(sum: &mut Xxh3, config: &HeapConfig, proposal: &heap::Proposal) {
-    let heap::ProposalData::CreateVm { lifetime, .. } = &proposal.data;
-    add(sum, &config.spec(), proposal.id, *lifetime);
+    if let Some((_, lifetime)) = proposal.data.create_vm() {
+        add(sum, &config.spec(), proposal.id, lifetime);
+    }
 }
 
 /// A box for each.
@@ -109,11 +112,13 @@ impl Form for InArena {
         for vm in &request.vms {
             let config = VmConfig { spec: numbers(vm), metadata: &[] };
             let data = ProposalData::CreateVm { config, lifetime: vm.lifetime };
-            objects.push((&*arena.alloc(config), &*arena.alloc(Proposal { id: vm.id, data, reason: "" })));
+            let proposal = Proposal { id: vm.id, data, reason: "", reply: None };
+            objects.push((&*arena.alloc(config), &*arena.alloc(proposal)));
         }
         for (config, proposal) in &objects {
-            let ProposalData::CreateVm { lifetime, .. } = &proposal.data;
-            add(sum, &config.spec, proposal.id, *lifetime);
+            if let Some((_, lifetime)) = proposal.data.create_vm() {
+                add(sum, &config.spec, proposal.id, lifetime);
+            }
         }
     }
 }

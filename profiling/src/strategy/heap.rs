@@ -1,7 +1,7 @@
 //! Strategy `heap`: plain std types, each value allocated and freed on its own. In a process with mimalloc as its global
 //! allocator the same code is `heap-mimalloc`.
 
-use control_plane::raft::heap::{Proposal, ProposalBatch, ProposalData};
+use control_plane::raft::heap::{Proposal, ProposalBatch};
 use control_plane::scheduler::heap::Decision;
 
 use crate::replay::{Desk, Phase, Strategy};
@@ -31,17 +31,16 @@ impl Strategy for Heap {
 
         let mut decisions = Vec::with_capacity(proposals.len());
         for proposal in &proposals {
-            let ProposalData::CreateVm { config, lifetime } = &proposal.data;
+            let Some((config, lifetime)) = proposal.data.create_vm() else { continue };
             let spec = config.spec();
-            let placement = desk.cluster.place(&spec, *lifetime);
+            let placement = desk.cluster.place(&spec, lifetime);
             desk.tally(placement);
             decisions.push(Decision::new(desk.cluster.nodes(), &spec, placement));
         }
         let batch = ProposalBatch::new(proposals, decisions);
         desk.clock.lap(Phase::Place);
 
-        desk.encoded.clear();
-        batch.encode(&mut desk.encoded);
+        desk.encoded = desk.processor.encode(&batch)?;
         desk.clock.lap(Phase::Encode);
 
         drop((vms, pairs, batch));

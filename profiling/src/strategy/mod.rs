@@ -14,7 +14,7 @@ use std::fmt;
 use blixard_arena::arena::AnyArena;
 use blixard_arena::collections::Vec;
 use clap::ValueEnum;
-use control_plane::raft::{Proposal, ProposalBatch, ProposalData};
+use control_plane::raft::{Proposal, ProposalBatch};
 use control_plane::scheduler::Decision;
 use serde::{Deserialize, Serialize};
 
@@ -82,16 +82,15 @@ fn serve_in<A: AnyArena>(arena: &A, desk: &mut Desk, bytes: &[u8]) -> Result<(),
 
     let mut decisions = Vec::with_capacity_in(proposals.len(), arena);
     for proposal in &*proposals {
-        let ProposalData::CreateVm { config, lifetime } = &proposal.data;
-        let placement = desk.cluster.place(&config.spec, *lifetime);
+        let Some((config, lifetime)) = proposal.data.create_vm() else { continue };
+        let placement = desk.cluster.place(&config.spec, lifetime);
         desk.tally(placement);
         decisions.push(Decision::new_in(arena, desk.cluster.nodes(), &config.spec, placement));
     }
     let batch = ProposalBatch::new(proposals, decisions.into_slice());
     desk.clock.lap(Phase::Place);
 
-    desk.encoded.clear();
-    batch.encode(&mut desk.encoded);
+    desk.encoded = desk.processor.encode(&batch)?;
     desk.clock.lap(Phase::Encode);
     Ok(())
 }

@@ -8,12 +8,15 @@
 //! subtraction for each name that is held.
 
 use std::fmt::Write as _;
+use std::iter::Map;
 use std::mem;
+use std::slice;
 
 use blixard_arena::collections::SmallVec;
 use blixard_arena::intern::{InternedString, StringPin, StringPool};
 use blixard_arena::pool::{Pooled, TypedObjectPool, VecPool};
-use control_plane::raft::heap::{Proposal, ProposalData, RAFT_PROPOSAL_POOL, encode_batch};
+use control_plane::raft::heap::{Proposal, RAFT_PROPOSAL_POOL};
+use control_plane::raft::{AnyBatch, AnyProposal, Outcome, ProposalId, Reply, View};
 use control_plane::scheduler::decision_reason;
 use control_plane::scheduler::heap::Decision;
 
@@ -21,7 +24,8 @@ use crate::replay::{Desk, Phase, Strategy};
 use crate::request::{Request, RequestError, VmRequest};
 
 /// Metadata as names: unique keys, ascending.
-type Labels = SmallVec<(InternedString, InternedString)>;
+type Labels = SmallVec<Label>;
+type Label = (InternedString, InternedString);
 
 /// What stands beside a proposal: its metadata, and what was decided.
 #[derive(Debug)]
@@ -42,11 +46,7 @@ impl Beside {
     }
 
     fn heap_bytes(&self) -> usize {
-        let labels = if self.labels.spilled() {
-            self.labels.capacity() * size_of::<(InternedString, InternedString)>()
-        } else {
-            0
-        };
+        let labels = if self.labels.spilled() { self.labels.capacity() * size_of::<Label>() } else { 0 };
         labels + self.decision.reason.capacity()
     }
 }
@@ -56,6 +56,48 @@ impl Beside {
 struct Vm {
     proposal: Pooled<Proposal>,
     beside: Pooled<Beside>,
+}
+
+/// The proposal, with its metadata from beside it.
+impl AnyProposal for Vm {
+    type Pairs<'p> = Map<slice::Iter<'p, Label>, fn(&'p Label) -> (&'p str, &'p str)>;
+    type Arguments<'p> = std::iter::Empty<&'p str>;
+
+    fn id(&self) -> ProposalId {
+        self.proposal.id
+    }
+
+    fn reason(&self) -> &str {
+        &self.proposal.reason
+    }
+
+    fn reply(&self) -> Option<&Reply> {
+        self.proposal.reply.as_ref()
+    }
+
+    fn view(&self) -> View<'_, Self> {
+        let (config, lifetime) = self.proposal.data.create_vm().expect("a request creates VMs");
+        let metadata: Self::Pairs<'_> = self.beside.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        View::CreateVm { spec: config.spec(), metadata, lifetime }
+    }
+}
+
+/// The VMs of the request at hand, all placed.
+struct Batch<'v>(&'v [Vm]);
+
+impl AnyBatch for Batch<'_> {
+    type Proposal = Vm;
+
+    fn proposals(&self) -> &[Vm] {
+        self.0
+    }
+
+    fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
+        self.0.iter().map(|vm| {
+            let Decision { placement, reason } = &vm.beside.decision;
+            Outcome { placement: *placement, reason }
+        })
+    }
 }
 
 /// Serves requests from pools that all threads share.
@@ -113,9 +155,9 @@ impl Strategy for Pools {
         desk.clock.lap(Phase::Build);
 
         for Vm { proposal, beside } in &mut *vms {
-            let ProposalData::CreateVm { config, lifetime } = &proposal.data;
+            let Some((config, lifetime)) = proposal.data.create_vm() else { continue };
             let spec = config.spec();
-            let placement = desk.cluster.place(&spec, *lifetime);
+            let placement = desk.cluster.place(&spec, lifetime);
             desk.tally(placement);
             let Decision { placement: decided, reason } = &mut beside.decision;
             *decided = placement;
@@ -124,12 +166,7 @@ impl Strategy for Pools {
         }
         desk.clock.lap(Phase::Place);
 
-        desk.encoded.clear();
-        let batch = vms.iter().map(|Vm { proposal, beside }| {
-            let labels = beside.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-            (&**proposal, labels, &beside.decision)
-        });
-        encode_batch(batch, &mut desk.encoded);
+        desk.encoded = desk.processor.encode(&Batch(&vms))?;
         desk.clock.lap(Phase::Encode);
 
         (*kept_fields, *kept_pairs) = (emptied(fields), emptied(pairs));

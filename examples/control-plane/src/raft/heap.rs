@@ -1,32 +1,184 @@
-//! The plain twins of [`Proposal`](super::Proposal), [`ProposalData`](super::ProposalData) and
-//! [`ProposalBatch`](super::ProposalBatch), in std types.
+//! The plain twins of [`Proposal`](super::Proposal), [`ProposalData`](super::ProposalData),
+//! [`ProposalBuilder`](super::ProposalBuilder) and [`ProposalBatch`](super::ProposalBatch), in std types.
 //!
-//! They own every text and encode to the same bytes as the arena forms. Proposals that wait for their quorum outlive their
-//! request and may come from a pool: [`RAFT_PROPOSAL_POOL`].
+//! They own every text, pass the same limits, and encode to the same bytes as the arena forms. Proposals that wait for their
+//! quorum outlive their request and may come from a pool: [`RAFT_PROPOSAL_POOL`].
 
+use std::collections::btree_map;
 use std::fmt::Write as _;
+use std::iter::Map;
+use std::net::IpAddr;
+use std::slice;
 use std::sync::LazyLock;
 
 use blixard_arena::pool::TypedObjectPool;
 
-use super::{Lifetime, ProposalId, encode};
+use super::batch::{check_decisions, tell_all};
+use super::data::reason;
+use super::limits::{Fault, Place, Totals};
+use super::{
+    Answer, AnyBatch, AnyProposal, Lifetime, NESTING_MAX, NodeSpec, Outcome, ProposalError, ProposalId, ProposalIds,
+    ProposalLimits, Reply, TaskSpec, View, Waiter, encode,
+};
+use crate::names::{NodeRole, VmStatus};
 use crate::scheduler::VmSpec;
 use crate::scheduler::heap::{Decision, VmConfig};
 
-/// What is proposed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+pub use super::dedupe::deduplicate;
+
+/// What is proposed: the twin of [`super::ProposalData`].
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProposalData {
-    /// Create this VM.
+    /// Create this VM, or replace the one of its name.
     CreateVm {
         /// Its config.
         config: VmConfig,
         /// When it is wanted.
         lifetime: Lifetime,
     },
+    /// Start this VM.
+    StartVm {
+        /// Its name.
+        vm: String,
+    },
+    /// Stop this VM.
+    StopVm {
+        /// Its name.
+        vm: String,
+        /// Seconds until it is stopped by force.
+        grace_seconds: u32,
+    },
+    /// Delete this VM, whatever it does.
+    DeleteVm {
+        /// Its name.
+        vm: String,
+    },
+    /// A node tells what a VM is doing.
+    UpdateVmStatus {
+        /// The VM's name.
+        vm: String,
+        /// What it does.
+        status: VmStatus,
+        /// The node that tells.
+        node: String,
+    },
+    /// A node joins.
+    JoinNode(Node),
+    /// A node leaves.
+    LeaveNode {
+        /// Its name.
+        node: String,
+    },
+    /// A node gets a task.
+    AssignTask {
+        /// The node's name.
+        node: String,
+        /// The task.
+        task: Task,
+        /// The program's arguments.
+        arguments: Vec<String>,
+    },
+    /// Proposals that are applied together, in their order: all or none.
+    Batch {
+        /// They may themselves be batches, [`NESTING_MAX`] deep.
+        proposals: Vec<Proposal>,
+    },
 }
 
-/// One change to the cluster's state.
+/// A node that joins: the twin of [`NodeSpec`], whose fields are described there.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the twin's fields are described")]
+pub struct Node {
+    pub name: String,
+    pub ip: IpAddr,
+    pub port: u16,
+    pub role: NodeRole,
+    pub cpu_milli: u32,
+    pub memory_mib: u32,
+    pub gpus: u8,
+    pub gpu_model: String,
+}
+
+impl Node {
+    /// A look at the fields.
+    #[must_use]
+    pub fn spec(&self) -> NodeSpec<'_> {
+        let Self { ref name, ip, port, role, cpu_milli, memory_mib, gpus, ref gpu_model } = *self;
+        NodeSpec { name, ip, port, role, cpu_milli, memory_mib, gpus, gpu_model }
+    }
+}
+
+impl From<NodeSpec<'_>> for Node {
+    fn from(spec: NodeSpec<'_>) -> Self {
+        let NodeSpec { name, ip, port, role, cpu_milli, memory_mib, gpus, gpu_model } = spec;
+        let (name, gpu_model) = (name.to_owned(), gpu_model.to_owned());
+        Self { name, ip, port, role, cpu_milli, memory_mib, gpus, gpu_model }
+    }
+}
+
+/// A task for a node: the twin of [`TaskSpec`], whose fields are described there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the twin's fields are described")]
+pub struct Task {
+    pub name: String,
+    pub command: String,
+    pub timeout_seconds: u32,
+}
+
+impl Task {
+    /// A look at the fields.
+    #[must_use]
+    pub fn spec(&self) -> TaskSpec<'_> {
+        TaskSpec { name: &self.name, command: &self.command, timeout_seconds: self.timeout_seconds }
+    }
+}
+
+impl From<TaskSpec<'_>> for Task {
+    fn from(spec: TaskSpec<'_>) -> Self {
+        let TaskSpec { name, command, timeout_seconds } = spec;
+        Self { name: name.to_owned(), command: command.to_owned(), timeout_seconds }
+    }
+}
+
+impl ProposalData {
+    /// The config and lifetime, if this creates a VM.
+    #[must_use]
+    pub fn create_vm(&self) -> Option<(&VmConfig, Lifetime)> {
+        match self {
+            Self::CreateVm { config, lifetime } => Some((config, *lifetime)),
+            _ => None,
+        }
+    }
+
+    const NO_LIFETIME: Lifetime = Lifetime { from_seconds: 0, until_seconds: None };
+
+    /// A VM of nothing; takes no memory.
+    fn empty() -> Self {
+        Self::CreateVm { config: VmConfig::empty(), lifetime: Self::NO_LIFETIME }
+    }
+
+    /// Bytes on the heap, as [`VmConfig::heap_bytes`] counts.
+    fn heap_bytes(&self) -> usize {
+        let texts = |texts: &[String]| size_of_val(texts) + texts.iter().map(String::capacity).sum::<usize>();
+        match self {
+            Self::CreateVm { config, .. } => config.heap_bytes(),
+            Self::StartVm { vm } | Self::StopVm { vm, .. } | Self::DeleteVm { vm } => vm.capacity(),
+            Self::UpdateVmStatus { vm, node, .. } => vm.capacity() + node.capacity(),
+            Self::JoinNode(node) => node.name.capacity() + node.gpu_model.capacity(),
+            Self::LeaveNode { node } => node.capacity(),
+            Self::AssignTask { node, task, arguments } => {
+                node.capacity() + task.name.capacity() + task.command.capacity() + texts(arguments)
+            }
+            Self::Batch { proposals } => {
+                proposals.capacity() * size_of::<Proposal>() + proposals.iter().map(Proposal::heap_bytes).sum::<usize>()
+            }
+        }
+    }
+}
+
+/// One change to the cluster's state: the twin of [`super::Proposal`].
+#[derive(Debug)]
 pub struct Proposal {
     /// Its id.
     pub id: ProposalId,
@@ -34,25 +186,49 @@ pub struct Proposal {
     pub data: ProposalData,
     /// Why, for people.
     pub reason: String,
+    /// Whom to tell what became of it.
+    pub reply: Option<Reply>,
 }
 
-impl Proposal {
-    /// Proposes to create the VM of `spec` and `metadata`.
-    #[must_use]
-    pub fn create_vm(id: ProposalId, lifetime: Lifetime, spec: &VmSpec<'_>, metadata: &[(&str, &str)]) -> Self {
-        let config = VmConfig::new(spec, metadata);
-        let reason = format!("create {} for {}, class {}", spec.name, spec.tenant, spec.qos.as_str());
-        Self { id, data: ProposalData::CreateVm { config, lifetime }, reason }
+impl PartialEq for Proposal {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, &self.data, &self.reason) == (other.id, &other.data, &other.reason)
     }
 }
 
+impl Eq for Proposal {}
+
 impl Proposal {
+    /// Proposes this.
+    #[must_use]
+    pub fn new(id: ProposalId, data: ProposalData) -> Self {
+        let mut proposal = Self { id, data, reason: String::new(), reply: None };
+        proposal.reason = proposal.worded();
+        proposal
+    }
+
+    /// Proposes to create the VM of `spec` and `metadata`.
+    #[must_use]
+    pub fn create_vm(id: ProposalId, lifetime: Lifetime, spec: &VmSpec<'_>, metadata: &[(&str, &str)]) -> Self {
+        Self::new(id, ProposalData::CreateVm { config: VmConfig::new(spec, metadata), lifetime })
+    }
+
+    fn worded(&self) -> String {
+        macro_rules! hole {
+            ($piece:expr) => {
+                "{}"
+            };
+        }
+        macro_rules! put {
+            ($($piece:expr),+) => { format!(concat!($(hole!($piece)),+), $($piece),+) };
+        }
+        reason!(self.view(), put)
+    }
+
     /// A proposal of nothing, for [`assign_create_vm`](Self::assign_create_vm); takes no memory.
     #[must_use]
     pub fn empty() -> Self {
-        let lifetime = Lifetime { from_seconds: 0, until_seconds: None };
-        let data = ProposalData::CreateVm { config: VmConfig::empty(), lifetime };
-        Self { id: ProposalId([0; 16]), data, reason: String::new() }
+        Self { id: ProposalId([0; 16]), data: ProposalData::empty(), reason: String::new(), reply: None }
     }
 
     /// Becomes what [`create_vm`](Self::create_vm) makes, in the memory that it has.
@@ -63,30 +239,180 @@ impl Proposal {
         spec: &VmSpec<'_>,
         metadata: &[(&str, &str)],
     ) {
-        let ProposalData::CreateVm { config, lifetime: own } = &mut self.data;
-        config.assign(spec, metadata);
-        (self.id, *own) = (id, lifetime);
-        self.reason.clear();
+        self.clear();
+        if let ProposalData::CreateVm { config, lifetime: own } = &mut self.data {
+            config.assign(spec, metadata);
+            *own = lifetime;
+        }
+        self.id = id;
         write!(self.reason, "create {} for {}, class {}", spec.name, spec.tenant, spec.qos.as_str())
             .expect("a `String` takes all");
     }
 
-    /// Becomes [`empty`](Self::empty) and keeps its texts' memory.
+    /// Becomes [`empty`](Self::empty) and keeps its texts' memory. Who waits for it is told that it was dropped.
     pub fn clear(&mut self) {
-        let ProposalData::CreateVm { config, lifetime } = &mut self.data;
-        config.clear();
-        (self.id, *lifetime) = (ProposalId([0; 16]), Lifetime { from_seconds: 0, until_seconds: None });
+        match &mut self.data {
+            ProposalData::CreateVm { config, lifetime } => {
+                config.clear();
+                *lifetime = ProposalData::NO_LIFETIME;
+            }
+            data => *data = ProposalData::empty(),
+        }
+        self.id = ProposalId([0; 16]);
         self.reason.clear();
+        self.reply = None;
     }
 
     /// Bytes on the heap, as [`VmConfig::heap_bytes`] counts.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let ProposalData::CreateVm { config, .. } = &self.data;
-        config.heap_bytes() + self.reason.capacity()
+        self.data.heap_bytes() + self.reason.capacity()
     }
 }
 
+impl AnyProposal for Proposal {
+    type Pairs<'p> = Map<btree_map::Iter<'p, String, String>, fn((&'p String, &'p String)) -> (&'p str, &'p str)>;
+    type Arguments<'p> = Map<slice::Iter<'p, String>, fn(&'p String) -> &'p str>;
+
+    fn id(&self) -> ProposalId {
+        self.id
+    }
+
+    fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    fn reply(&self) -> Option<&Reply> {
+        self.reply.as_ref()
+    }
+
+    fn view(&self) -> View<'_, Self> {
+        match &self.data {
+            ProposalData::CreateVm { config, lifetime } => View::CreateVm {
+                spec: config.spec(),
+                metadata: config.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())),
+                lifetime: *lifetime,
+            },
+            ProposalData::StartVm { vm } => View::StartVm { vm },
+            ProposalData::StopVm { vm, grace_seconds } => View::StopVm { vm, grace_seconds: *grace_seconds },
+            ProposalData::DeleteVm { vm } => View::DeleteVm { vm },
+            ProposalData::UpdateVmStatus { vm, status, node } => View::UpdateVmStatus { vm, status: *status, node },
+            ProposalData::JoinNode(node) => View::JoinNode(node.spec()),
+            ProposalData::LeaveNode { node } => View::LeaveNode { node },
+            ProposalData::AssignTask { node, task, arguments } => {
+                View::AssignTask { node, task: task.spec(), arguments: arguments.iter().map(String::as_str) }
+            }
+            ProposalData::Batch { proposals } => View::Batch { proposals },
+        }
+    }
+}
+
+/// Builds a request's proposals: the twin of [`super::ProposalBuilder`].
+#[derive(Debug)]
+pub struct ProposalBuilder<'i> {
+    ids: &'i mut ProposalIds,
+    limits: ProposalLimits,
+    proposals: Vec<Proposal>,
+    /// Where the batch lies that is built.
+    place: Place,
+    totals: Totals,
+}
+
+impl<'i> ProposalBuilder<'i> {
+    /// A builder with the default limits.
+    pub fn new(ids: &'i mut ProposalIds) -> Self {
+        Self::with_limits(ids, ProposalLimits::default())
+    }
+
+    /// A builder with these limits.
+    pub fn with_limits(ids: &'i mut ProposalIds, limits: ProposalLimits) -> Self {
+        Self { ids, limits, proposals: Vec::new(), place: Place::BATCH, totals: Totals::default() }
+    }
+
+    /// Makes room for this many more.
+    pub fn reserve(&mut self, proposals: usize) {
+        self.proposals.reserve(proposals);
+    }
+
+    /// Proposes to create the VM of `spec` and `metadata`.
+    ///
+    /// # Errors
+    ///
+    /// If a limit is passed. Then nothing was added.
+    pub fn create_vm(
+        &mut self,
+        lifetime: Lifetime,
+        spec: &VmSpec<'_>,
+        metadata: &[(&str, &str)],
+    ) -> Result<ProposalId, ProposalError> {
+        self.limits.pairs(metadata.len()).map_err(|fault| self.error(fault))?;
+        self.propose(ProposalData::CreateVm { config: VmConfig::new(spec, metadata), lifetime })
+    }
+
+    /// Proposes this.
+    ///
+    /// # Errors
+    ///
+    /// If a limit is passed. Then nothing was added.
+    pub fn propose(&mut self, data: ProposalData) -> Result<ProposalId, ProposalError> {
+        let (place, id) = (self.next_place(), self.ids.next_id());
+        let mut proposal = Proposal { id, data, reason: String::new(), reply: None };
+        let mut totals = self.totals;
+        self.limits.texts(place, &proposal, &mut totals.proposals)?;
+        proposal.reason = proposal.worded();
+        self.limits.bytes(place, &proposal, &mut totals.bytes)?;
+        self.proposals.push(proposal);
+        self.totals = totals;
+        Ok(id)
+    }
+
+    /// Proposes, as one, what `build` adds to the builder that it is given.
+    ///
+    /// # Errors
+    ///
+    /// What `build` returns, and if a limit is passed; a batch of nothing is an error too. Then nothing was added.
+    pub fn batch<T>(
+        &mut self,
+        build: impl FnOnce(&mut ProposalBuilder<'_>) -> Result<T, ProposalError>,
+    ) -> Result<ProposalId, ProposalError> {
+        let place = self.next_place();
+        if place.positions().len() > NESTING_MAX {
+            return Err(self.error(Fault::TooDeep { depth_max: NESTING_MAX }));
+        }
+        let (limits, totals) = (self.limits, self.totals);
+        let mut inner = ProposalBuilder { ids: self.ids, limits, proposals: Vec::new(), place, totals };
+        build(&mut inner)?;
+        let proposals = inner.finish();
+        self.propose(ProposalData::Batch { proposals })
+    }
+
+    /// Who waits for the proposal that was added last.
+    ///
+    /// # Panics
+    ///
+    /// If there is no proposal yet, or somebody waits for it already.
+    pub fn waiter(&mut self) -> Waiter {
+        let (reply, waiter) = Reply::new();
+        let last = self.proposals.last_mut().expect("a proposal is waited for after it was added");
+        assert!(last.reply.is_none(), "a proposal is waited for once");
+        last.reply = Some(reply);
+        waiter
+    }
+
+    /// The proposals, in order.
+    #[must_use]
+    pub fn finish(self) -> Vec<Proposal> {
+        self.proposals
+    }
+
+    fn next_place(&self) -> Place {
+        self.place.inner(self.proposals.len()).expect("a builder lies no deeper than a batch may")
+    }
+
+    fn error(&self, fault: Fault) -> ProposalError {
+        ProposalError { place: self.next_place(), fault }
+    }
+}
 /// Proposals that outlive their request, recycled: texts keep their memory, pairs of metadata are made anew.
 ///
 /// At most 1,024 lie idle; one of more than 4 KiB is dropped when it comes back. Batches that go with their request do
@@ -117,22 +443,22 @@ pub static RAFT_PROPOSAL_POOL: LazyLock<TypedObjectPool<Proposal>> = LazyLock::n
         .build()
 });
 
-/// Proposals and what was decided for each.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Proposals and what was decided for the VMs that they create: the twin of [`super::ProposalBatch`].
+#[derive(Debug, PartialEq, Eq)]
 pub struct ProposalBatch {
     proposals: Vec<Proposal>,
     decisions: Vec<Decision>,
 }
 
 impl ProposalBatch {
-    /// A batch of proposals and their decisions.
+    /// A batch of proposals and the decisions for those that create a VM.
     ///
     /// # Panics
     ///
-    /// If there is not one decision per proposal.
+    /// If there is not one decision per VM created.
     #[must_use]
     pub fn new(proposals: Vec<Proposal>, decisions: Vec<Decision>) -> Self {
-        assert_eq!(proposals.len(), decisions.len(), "a batch has one decision per proposal");
+        check_decisions(&proposals, decisions.len());
         Self { proposals, decisions }
     }
 
@@ -142,33 +468,31 @@ impl ProposalBatch {
         &self.proposals
     }
 
-    /// The decisions, in the order of the proposals.
+    /// The decisions, in the order of the VMs created.
     #[must_use]
     pub fn decisions(&self) -> &[Decision] {
         &self.decisions
     }
 
-    /// Appends the batch's bytes to `out`.
+    /// Tells whoever waits for any of the proposals, and was not told yet.
+    pub fn answer(&self, answer: Answer) {
+        tell_all(&self.proposals, answer);
+    }
+
+    /// Appends the batch's bytes to `out`, whatever the limits.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let vms = self.proposals.iter().zip(&self.decisions).map(|(proposal, decision)| {
-            let ProposalData::CreateVm { config, .. } = &proposal.data;
-            (proposal, config.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())), decision)
-        });
-        encode_batch(vms, out);
+        encode::batch(out, &self.proposals, self.outcomes());
     }
 }
 
-/// Appends a batch's bytes to `out`: proposals, metadata in place of what their configs have, decisions.
-///
-/// For those who keep proposals elsewhere than in a [`ProposalBatch`], as pools do, and metadata in another form.
-pub fn encode_batch<'v, M>(vms: impl ExactSizeIterator<Item = (&'v Proposal, M, &'v Decision)>, out: &mut Vec<u8>)
-where
-    M: ExactSizeIterator<Item = (&'v str, &'v str)>,
-{
-    encode::batch_length(out, vms.len());
-    for (proposal, metadata, decision) in vms {
-        let ProposalData::CreateVm { config, lifetime } = &proposal.data;
-        encode::create_vm(out, proposal.id, *lifetime, &config.spec(), metadata);
-        encode::outcome(out, &proposal.reason, decision.placement, &decision.reason);
+impl AnyBatch for ProposalBatch {
+    type Proposal = Proposal;
+
+    fn proposals(&self) -> &[Proposal] {
+        &self.proposals
+    }
+
+    fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
+        self.decisions.iter().map(|decision| Outcome { placement: decision.placement, reason: &decision.reason })
     }
 }

@@ -1,0 +1,228 @@
+//! Limits at their edges, what their errors say, and hostile input: an error, or a cost with a bound.
+
+mod drawn;
+
+use std::net::IpAddr;
+
+use blixard_arena::{Arena, ArenaOptions, BudgetExceeded};
+use control_plane::names::{NodeRole, VmStatus};
+use control_plane::raft::{
+    Fault, NESTING_MAX, NodeSpec, Place, Proposal, ProposalBatch, ProposalBuilder, ProposalData, ProposalError,
+    ProposalLimits, ProposalProcessor, TaskSpec, heap,
+};
+use proptest::prelude::*;
+
+/// What one proposal is refused with, by the builder and, built by hand, by the processor.
+fn refused(data: ProposalData<'_>) -> String {
+    let arena = Arena::new();
+    let mut ids = drawn::ids();
+    let id = ids.next_id();
+    let by_builder = ProposalBuilder::new_in(&arena, &mut ids).propose(data).expect_err("it is to be refused");
+    let by_hand = [Proposal { id, data, reason: "", reply: None }];
+    let by_processor = ProposalProcessor::default().encode(&ProposalBatch::new(&by_hand, &[])).expect_err("likewise");
+    assert_eq!(by_builder, by_processor);
+    by_builder.to_string()
+}
+
+#[test]
+fn errors_name_place_value_and_limit() {
+    let long = "v".repeat(254);
+    assert_eq!(refused(ProposalData::StartVm { vm: "" }), "proposal 0, VM name: empty, at least 1 byte is needed");
+    assert_eq!(
+        refused(ProposalData::StopVm { vm: &long, grace_seconds: 0 }),
+        "proposal 0, VM name: 254 bytes, at most 253 are allowed"
+    );
+    assert_eq!(
+        refused(ProposalData::DeleteVm { vm: "vm\0" }),
+        "proposal 0, VM name: control character '\\0' at byte 2"
+    );
+    assert_eq!(
+        refused(ProposalData::UpdateVmStatus { vm: "vm", status: VmStatus::Running, node: "é\u{85}" }),
+        "proposal 0, node name: control character '\\u{85}' at byte 2"
+    );
+    let task = TaskSpec { name: "t", command: "", timeout_seconds: 0 };
+    let arguments = vec!["x"; 257];
+    assert_eq!(
+        refused(ProposalData::AssignTask { node: "n", task, arguments: &arguments }),
+        "proposal 0, arguments: 257, at most 256 are allowed"
+    );
+    let argument = "x".repeat(4_097);
+    assert_eq!(
+        refused(ProposalData::AssignTask { node: "n", task, arguments: &[&argument] }),
+        "proposal 0, argument: 4097 bytes, at most 4096 are allowed"
+    );
+    let node = NodeSpec {
+        name: "n\u{7f}",
+        ip: IpAddr::from([0; 4]),
+        port: 0,
+        role: NodeRole::Ready,
+        cpu_milli: 0,
+        memory_mib: 0,
+        gpus: 0,
+        gpu_model: "",
+    };
+    assert_eq!(refused(ProposalData::JoinNode(node)), "proposal 0, node name: control character '\\u{7f}' at byte 1");
+    assert_eq!(
+        refused(ProposalData::Batch { proposals: &[] }),
+        "proposal 0, nested batch: empty, at least 1 byte is needed"
+    );
+}
+
+#[test]
+fn errors_name_the_place_in_nested_batches() {
+    let arena = Arena::new();
+    let mut ids = drawn::ids();
+    let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
+    builder.propose(ProposalData::StartVm { vm: "a" }).unwrap();
+    let error = builder
+        .batch(|outer| {
+            outer.propose(ProposalData::StartVm { vm: "b" })?;
+            outer.propose(ProposalData::StartVm { vm: "c" })?;
+            outer.batch(|inner| {
+                inner.propose(ProposalData::StartVm { vm: "d" })?;
+                inner.propose(ProposalData::StartVm { vm: "e\t" })
+            })
+        })
+        .unwrap_err();
+    assert_eq!(error.place.positions(), [1, 2, 1]);
+    assert_eq!(error.to_string(), "proposal 1.2.1, VM name: control character '\\t' at byte 1");
+    // Nothing was added.
+    assert_eq!(builder.finish().len(), 1);
+}
+
+#[test]
+fn a_refused_proposal_leaves_the_builder_as_it_was() {
+    let limits = ProposalLimits { batch_proposals_max: 3, ..ProposalLimits::default() };
+    let arena = Arena::new();
+    let mut ids = drawn::ids();
+    let mut builder = ProposalBuilder::with_limits_in(&arena, &mut ids, limits);
+    let start = ProposalData::StartVm { vm: "a" };
+    builder.propose(start).unwrap();
+    builder.propose(ProposalData::StartVm { vm: "" }).unwrap_err();
+    builder.batch(|inner| inner.propose(start)).unwrap(); // two more: the batch and what is in it
+    let full = builder.propose(start).unwrap_err();
+    assert_eq!(full.place, Place::BATCH);
+    assert_eq!(full.to_string(), "the batch, proposals: 4, at most 3 are allowed");
+    assert_eq!(builder.finish().len(), 2);
+}
+
+/// Batches in one another, each of one.
+fn nest(builder: &mut ProposalBuilder<'_, '_, Arena>, depth: usize) -> Result<(), ProposalError> {
+    if depth == 0 {
+        return builder.propose(ProposalData::StartVm { vm: "a" }).map(drop);
+    }
+    builder.batch(|inner| nest(inner, depth - 1)).map(drop)
+}
+
+#[test]
+fn batches_nest_so_deep_and_no_deeper() {
+    let arena = Arena::new();
+    let mut ids = drawn::ids();
+    let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
+    nest(&mut builder, NESTING_MAX).unwrap();
+    let error = nest(&mut builder, NESTING_MAX + 1).unwrap_err();
+    assert_eq!(error.fault, Fault::TooDeep { depth_max: NESTING_MAX });
+    assert_eq!(error.to_string(), "proposal 1.0.0.0.0: batches may lie in one another 4 deep");
+    let batch = ProposalBatch::new(builder.finish(), &[]);
+    ProposalProcessor::default().encode(&batch).unwrap();
+
+    // By hand, past the builder: a thousand deep.
+    let mut proposals: &[Proposal<'_>] = batch.proposals();
+    for _ in 0..1_000 {
+        let outer = Proposal { data: ProposalData::Batch { proposals }, ..proposals[0] };
+        proposals = std::slice::from_ref(arena.alloc(outer));
+    }
+    let error = ProposalProcessor::default().encode(&ProposalBatch::new(proposals, &[])).unwrap_err();
+    assert_eq!(error.fault, Fault::TooDeep { depth_max: NESTING_MAX });
+    let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
+    let error = builder.propose(ProposalData::Batch { proposals }).unwrap_err();
+    assert_eq!(error.fault, Fault::TooDeep { depth_max: NESTING_MAX });
+
+    let error = heap::ProposalBuilder::new(&mut ids)
+        .batch(|a| a.batch(|b| b.batch(|c| c.batch(|d| d.batch(|_| Ok(()))))))
+        .unwrap_err();
+    assert_eq!(error.to_string(), "proposal 0.0.0.0.0: batches may lie in one another 4 deep");
+}
+
+#[test]
+fn encoded_bytes_are_limited_to_the_byte() {
+    let arena = Arena::new();
+    let mut ids = drawn::ids();
+    let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
+    builder.propose(ProposalData::StartVm { vm: "vm-1" }).unwrap();
+    builder.batch(|inner| inner.propose(ProposalData::StartVm { vm: "vm-2" })).unwrap();
+    let batch = ProposalBatch::new(builder.finish(), &[]);
+    let bytes = ProposalProcessor::default().check(&batch).unwrap();
+
+    let of = |limits| ProposalProcessor::new(limits).check(&batch);
+    let all = ProposalLimits::default();
+    assert_eq!(of(ProposalLimits { batch_bytes_max: bytes, ..all }), Ok(bytes));
+    let error = of(ProposalLimits { batch_bytes_max: bytes - 1, ..all }).unwrap_err();
+    assert_eq!(error.fault, Fault::TooLarge { bytes, bytes_max: bytes - 1 });
+    assert!(error.to_string().starts_with("the batch: "), "{error}");
+
+    // The largest proposal is the nested batch: what is in it counts.
+    let largest = (0..bytes).find(|&max| of(ProposalLimits { proposal_bytes_max: max, ..all }).is_ok()).unwrap();
+    let error = of(ProposalLimits { proposal_bytes_max: largest - 1, ..all }).unwrap_err();
+    assert_eq!(error.place.positions(), [1]);
+    assert_eq!(error.fault, Fault::TooLarge { bytes: largest, bytes_max: largest - 1 });
+}
+
+#[test]
+fn a_hundred_thousand_pairs_are_refused_before_they_cost_anything() {
+    let keys: Vec<String> = (0..100_000).map(|key| format!("key-{key}")).collect();
+    let pairs: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "value")).collect();
+    let arena = ArenaOptions::new().budget_bytes_max(64 << 10).arena();
+    let mut ids = drawn::ids();
+    let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
+    let before = arena.figures().used_bytes;
+    let error = builder.create_vm(drawn::LIFETIME, drawn::spec("a", 1), &pairs).unwrap_err();
+    assert_eq!(error.to_string(), "proposal 0, pairs of metadata: 100000, at most 256 are allowed");
+    assert_eq!(arena.figures().used_bytes, before);
+}
+
+#[test]
+fn a_name_of_64_mib_is_not_copied() {
+    let name = "v".repeat(64 << 20);
+    let arena = ArenaOptions::new().budget_bytes_max(64 << 10).arena();
+    let mut ids = drawn::ids();
+    let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
+    for data in [ProposalData::StartVm { vm: &name }, ProposalData::LeaveNode { node: &name }] {
+        let error = builder.propose(data).unwrap_err();
+        assert!(matches!(error.fault, Fault::TooLong { bytes: 0x400_0000, bytes_max: 253, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_budget_that_is_exceeded_is_an_error_like_others() {
+    let arena = ArenaOptions::new().budget_bytes_max(16 << 10).arena();
+    let mut ids = drawn::ids();
+    let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
+    let error = (0..10_000).find_map(|_| builder.propose(ProposalData::StartVm { vm: "vm-1" }).err()).unwrap();
+    let source = std::error::Error::source(&error).unwrap().downcast_ref::<BudgetExceeded>().unwrap();
+    assert_eq!(source.allowed, 16 << 10);
+    assert!(!builder.finish().is_empty());
+}
+
+proptest! {
+    /// Whatever is proposed, what passes is within the limits, and a name that passes has no control character.
+    #[test]
+    fn any_text_passes_or_is_refused(vm in "\\PC{0,300}|[\\x00-\\x20a]{0,8}|\u{80}|.{0,300}") {
+        let arena = Arena::new();
+        let mut ids = drawn::ids();
+        let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
+        let passes = builder.propose(ProposalData::StartVm { vm: &vm }).is_ok();
+        prop_assert_eq!(passes, !vm.is_empty() && vm.len() <= 253 && !vm.chars().any(char::is_control));
+    }
+
+    #[test]
+    fn what_a_builder_passes_a_processor_passes(drawn in drawn::batch(4)) {
+        let limits = ProposalLimits { batch_bytes_max: 900, proposal_bytes_max: 300, ..ProposalLimits::default() };
+        let arena = Arena::new();
+        let Ok(proposals) = drawn::build_in(&arena, &drawn, limits) else { return Ok(()) };
+        let created = drawn::flat(&drawn).into_iter().any(|one| matches!(one, drawn::Drawn::Create { .. }));
+        prop_assume!(!created);
+        let passed = ProposalProcessor::new(limits).check(&ProposalBatch::new(proposals, &[]));
+        prop_assert!(passed.is_ok(), "{passed:?}");
+    }
+}

@@ -1,0 +1,174 @@
+//! Proposals of every kind: both forms pass the same limits, word the same reasons, and encode to the same bytes.
+
+mod drawn;
+
+use blixard_arena::arena::AnyArena;
+use blixard_arena::{Arena, ArenaPool, SharedArena};
+use control_plane::raft::{
+    AnyBatch, AnyProposal, Outcome, ProposalBatch, ProposalLimits, ProposalProcessor, View, heap,
+};
+use control_plane::scheduler::{self, Decision};
+use drawn::{Drawn, build, build_in};
+use proptest::prelude::*;
+
+/// VMs that are created.
+fn created(drawn: &[Drawn]) -> usize {
+    drawn::flat(drawn).into_iter().filter(|one| matches!(one, Drawn::Create { .. })).count()
+}
+
+fn batch_in<'a, A: AnyArena>(arena: &'a A, drawn: &'a [Drawn]) -> ProposalBatch<'a> {
+    let decisions = arena
+        .alloc_slice_fill_with(created(drawn), |vm| Decision { placement: None, reason: arena.concat(("no ", vm)) });
+    let proposals = build_in(arena, drawn, ProposalLimits::default()).expect("within the limits");
+    ProposalBatch::new(proposals, decisions)
+}
+
+fn batch(drawn: &[Drawn]) -> heap::ProposalBatch {
+    let decision = |vm| scheduler::heap::Decision { placement: None, reason: format!("no {vm}") };
+    let proposals = build(drawn, ProposalLimits::default()).expect("within the limits");
+    heap::ProposalBatch::new(proposals, (0..created(drawn)).map(decision).collect())
+}
+
+/// A proposal that somebody keeps otherwise.
+struct Kept(heap::Proposal);
+
+impl AnyProposal for Kept {
+    type Pairs<'p> = <heap::Proposal as AnyProposal>::Pairs<'p>;
+    type Arguments<'p> = <heap::Proposal as AnyProposal>::Arguments<'p>;
+
+    fn id(&self) -> control_plane::raft::ProposalId {
+        self.0.id
+    }
+
+    fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
+    fn reply(&self) -> Option<&control_plane::raft::Reply> {
+        None
+    }
+
+    fn view(&self) -> View<'_, Self> {
+        match self.0.view() {
+            View::CreateVm { spec, metadata, lifetime } => View::CreateVm { spec, metadata, lifetime },
+            View::StartVm { vm } => View::StartVm { vm },
+            other => panic!("not kept here: {other:?}"),
+        }
+    }
+}
+
+struct KeptBatch(Vec<Kept>);
+
+impl AnyBatch for KeptBatch {
+    type Proposal = Kept;
+
+    fn proposals(&self) -> &[Kept] {
+        &self.0
+    }
+
+    fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
+        let created = |kept: &&Kept| matches!(kept.view(), View::CreateVm { .. });
+        self.0.iter().filter(created).map(|_| Outcome { placement: None, reason: "" })
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_form_encodes_to_the_same_bytes(drawn in drawn::batch(3)) {
+        let processor = ProposalProcessor::default();
+        let expected = processor.encode(&batch(&drawn)).expect("within the limits");
+        prop_assert_eq!(processor.check(&batch(&drawn)), Ok(expected.len()));
+        for repeat in 0..2 {
+            let arena = Arena::new();
+            let shared = SharedArena::new();
+            let bytes = processor.encode(&batch_in(&arena, &drawn)).expect("within the limits");
+            prop_assert_eq!(&*bytes, &*expected, "arena, {}", repeat);
+            let bytes = processor.encode(&batch_in(&shared, &drawn)).expect("within the limits");
+            prop_assert_eq!(&*bytes, &*expected, "shared arena, {}", repeat);
+        }
+        let mut unchecked = Vec::new();
+        batch(&drawn).encode(&mut unchecked);
+        prop_assert_eq!(&unchecked, &*expected);
+    }
+
+    /// Where one form is refused the other is, with the same words.
+    #[test]
+    fn every_form_has_the_same_limits(
+        drawn in drawn::batch(6),
+        name_bytes_max in 1..7_usize,
+        pairs_max in 0..5_usize,
+        proposal_bytes_max in 40..400_usize,
+        batch_proposals_max in 1..30_usize,
+        batch_bytes_max in 100..4_000_usize,
+    ) {
+        let limits = ProposalLimits {
+            name_bytes_max, text_bytes_max: 40, pairs_max, proposal_bytes_max, batch_proposals_max, batch_bytes_max,
+        };
+        let arena = Arena::new();
+        let in_arena = build_in(&arena, &drawn, limits);
+        match (build(&drawn, limits), in_arena) {
+            (Ok(on_heap), Ok(in_arena)) => prop_assert_eq!(on_heap.len(), in_arena.len()),
+            (Err(on_heap), Err(in_arena)) => prop_assert_eq!(on_heap, in_arena),
+            (on_heap, in_arena) => prop_assert!(false, "{on_heap:?} on the heap, {in_arena:?} in the arena"),
+        }
+    }
+}
+
+#[test]
+fn every_kind_shows_in_the_bytes() {
+    let kinds = [
+        Drawn::Create { vm: "a".into(), version: 1, metadata: vec![] },
+        Drawn::Start("a".into()),
+        Drawn::Stop("a".into(), 1),
+        Drawn::Stop("a".into(), 2),
+        Drawn::Delete("a".into()),
+        Drawn::Status("a".into(), control_plane::names::VmStatus::Running),
+        Drawn::Status("a".into(), control_plane::names::VmStatus::Failed),
+        Drawn::Join("a".into(), control_plane::names::NodeRole::Learner, [10, 0, 0, 1].into()),
+        Drawn::Join("a".into(), control_plane::names::NodeRole::Follower, [10, 0, 0, 1].into()),
+        Drawn::Join("a".into(), control_plane::names::NodeRole::Follower, [0_u16; 8].into()),
+        Drawn::Leave("a".into()),
+        Drawn::Task("a".into(), vec![]),
+        Drawn::Task("a".into(), vec![String::new()]),
+        Drawn::Batch(vec![Drawn::Start("a".into())]),
+        Drawn::Batch(vec![Drawn::Batch(vec![Drawn::Start("a".into())])]),
+    ];
+    let bytes: std::collections::HashSet<Vec<u8>> = kinds
+        .iter()
+        .map(|kind| {
+            let mut bytes = Vec::new();
+            batch(std::slice::from_ref(kind)).encode(&mut bytes);
+            bytes
+        })
+        .collect();
+    assert_eq!(bytes.len(), kinds.len());
+}
+
+#[test]
+fn a_form_of_ones_own_is_encoded_too() {
+    let drawn = [Drawn::Start("a".into()), Drawn::Create { vm: "b".into(), version: 2, metadata: vec![] }];
+    let kept = KeptBatch(build(&drawn, ProposalLimits::default()).unwrap().into_iter().map(Kept).collect());
+    let expected = heap::ProposalBatch::new(
+        build(&drawn, ProposalLimits::default()).unwrap(),
+        vec![scheduler::heap::Decision { placement: None, reason: String::new() }],
+    );
+    let processor = ProposalProcessor::default();
+    assert_eq!(*processor.encode(&kept).unwrap(), *processor.encode(&expected).unwrap());
+}
+
+#[test]
+fn buffers_come_back_from_the_log() {
+    let processor = ProposalProcessor::default();
+    let pool = ArenaPool::new();
+    let drawn = [Drawn::Start("a".into())];
+    let mut addresses = std::collections::HashSet::new();
+    for _ in 0..100 {
+        let arena = pool.acquire();
+        let entry = processor.encode(&batch_in(&*arena, &drawn)).unwrap().freeze();
+        let index: bytes::Bytes = entry.slice(..4);
+        addresses.insert(entry.as_ptr().addr());
+        std::thread::spawn(move || drop(entry)).join().unwrap();
+        assert_eq!(&index[..], [1, 0, 0, 0]);
+    }
+    assert_eq!(addresses.len(), 1);
+}
