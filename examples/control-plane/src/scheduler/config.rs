@@ -166,55 +166,58 @@ const RANKED_MAX: usize = 16;
 /// branch that depends on the keys. Half of such branches would be guessed wrongly, and that costs more than the
 /// comparisons saved. A longer list, or one with a key that comes twice, is collected in a map and sorted.
 fn sorted_in<'a, A: AnyArena>(arena: &'a A, pairs: &[(&'a str, &'a str)]) -> &'a [(&'a str, &'a str)] {
-    if let Some(order) = ranked(pairs) {
-        return arena.alloc_slice_fill_with(pairs.len(), |rank| pairs[usize::from(order[rank])]);
+    const HALF: usize = RANKED_MAX / 2;
+    if pairs.len() <= RANKED_MAX {
+        let sorted = arena.alloc_slice_copy(pairs);
+        let ranked = if pairs.len() <= HALF { rank::<HALF>(pairs, sorted) } else { rank::<RANKED_MAX>(pairs, sorted) };
+        if ranked {
+            return sorted;
+        }
     }
     let unique = FlatMap::from_iter_in(pairs.iter().copied(), arena).freeze();
     unique.sort_unstable_by_key(|(key, _)| *key);
     unique
 }
 
-/// The positions of the pairs in the order of their keys; `None` where a key comes twice, or for a long list.
+/// Puts at most `N` pairs in their places by ascending key; `false` where a key comes twice.
 ///
 /// Keys are compared by their first four bytes as a number, which nearly all keys have, so that no branch depends on
-/// their length; only keys that agree in these are looked at as texts.
-fn ranked(pairs: &[(&str, &str)]) -> Option<[u8; RANKED_MAX]> {
-    let mut leads = [0; RANKED_MAX];
-    let leads = leads.get_mut(..pairs.len())?;
+/// their length, and with `N` others, however many there are, so that the compiler compares several at once. Only keys that
+/// agree in these bytes are looked at as texts.
+fn rank<'a, const N: usize>(pairs: &[(&'a str, &'a str)], sorted: &mut [(&'a str, &'a str)]) -> bool {
+    // Behind all texts, none of which begins with a byte of 0xff.
+    let mut leads = [i32::MAX; N];
     for (lead, (key, _)) in leads.iter_mut().zip(pairs) {
         *lead = leading_bytes(key);
     }
-    let mut order = [0; RANKED_MAX];
-    for (position, &lead) in leads.iter().enumerate() {
-        let (mut before, mut same) = (0, 0);
-        for &other in &*leads {
-            before += u32::from(other < lead);
-            same += u32::from(other == lead);
-        }
-        let mut before = before as usize;
-        if same > 1 {
-            let key = pairs[position].0;
-            let alike =
-                leads.iter().zip(pairs).enumerate().filter(|(at, (other, _))| **other == lead && *at != position);
-            for (_, (_, (other, _))) in alike {
-                match (*other).cmp(key) {
-                    Ordering::Less => before += 1,
-                    Ordering::Equal => return None,
-                    Ordering::Greater => {}
+    for (position, pair) in pairs.iter().enumerate() {
+        let lead = leads[position];
+        // The number before it, and above that the number of those that are alike, itself among them.
+        let counts: u32 = leads.iter().map(|&other| u32::from(other < lead) | (u32::from(other == lead) << 16)).sum();
+        let mut before = counts as usize & 0xffff;
+        if counts >> 16 > 1 {
+            for (at, (&other_lead, (other, _))) in leads.iter().zip(pairs).enumerate() {
+                if other_lead == lead && at != position {
+                    match (*other).cmp(pair.0) {
+                        Ordering::Less => before += 1,
+                        Ordering::Equal => return false,
+                        Ordering::Greater => {}
+                    }
                 }
             }
         }
-        order[before] = u8::try_from(position).ok()?;
+        sorted[before] = *pair;
     }
-    Some(order)
+    true
 }
-
-/// A text's first four bytes as a number that sorts as they do; a shorter text is followed by zeros.
-fn leading_bytes(text: &str) -> u32 {
+/// A text's first four bytes as a number that sorts as they do, a shorter text followed by zeros.
+fn leading_bytes(text: &str) -> i32 {
     let bytes = text.as_bytes();
-    if let Some(four) = bytes.first_chunk() {
-        return u32::from_be_bytes(*four);
-    }
-    let number = bytes.iter().fold(0, |number, &byte| number << 8 | u32::from(byte));
-    if bytes.is_empty() { 0 } else { number << (8 * (4 - bytes.len())) }
+    let number = match bytes {
+        [a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
+        [] => 0,
+        short => short.iter().fold(0, |number, &byte| number << 8 | u32::from(byte)) << (8 * (4 - short.len())),
+    };
+    // The least number for the least text, though it has a sign.
+    (number ^ (1 << 31)).cast_signed()
 }
