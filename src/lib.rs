@@ -29,6 +29,8 @@
 //! The library starts no thread. It prints nothing and reads no environment variable, unless `tracking::start` is called,
 //! which says what it reads and prints.
 
+#[cfg(feature = "cache")]
+pub mod arc;
 pub mod arena;
 pub mod collections;
 mod hash;

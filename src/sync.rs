@@ -10,6 +10,8 @@ mod imp {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
     use std::sync::atomic::{Ordering, compiler_fence};
     pub(crate) use std::sync::{Arc, Mutex};
+    #[cfg(feature = "cache")]
+    pub(crate) use std::sync::{Condvar, RwLock};
 
     /// A `SeqCst` fence that follows a `SeqCst` read-modify-write of the same thread.
     ///
@@ -48,6 +50,8 @@ mod imp {
     use loom::cell::UnsafeCell;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
     pub(crate) use loom::sync::{Arc, Mutex};
+    #[cfg(feature = "cache")]
+    pub(crate) use loom::sync::{Condvar, RwLock};
     use loom::thread::{AccessError, LocalKey};
     use std::marker::PhantomData;
 
@@ -122,6 +126,8 @@ pub(crate) use imp::{
     Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Witness, fence, fence_after_update,
     thread_cell,
 };
+#[cfg(feature = "cache")]
+pub(crate) use imp::{Condvar, RwLock};
 pub(crate) use pins::{Grace, PinCount, Pins};
 pub(crate) use std::sync::atomic::Ordering;
 #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
@@ -146,6 +152,19 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<impl std::ops::DerefMut<Ta
         Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
         Err(std::sync::TryLockError::WouldBlock) => None,
     }
+}
+
+/// [`lock`] for readers, who may be many.
+#[cfg(feature = "cache")]
+#[inline(always)]
+pub(crate) fn read<T>(lock: &RwLock<T>) -> impl std::ops::Deref<Target = T> {
+    lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// [`lock`] for the one who writes.
+#[cfg(feature = "cache")]
+pub(crate) fn write<T>(lock: &RwLock<T>) -> impl std::ops::DerefMut<Target = T> {
+    lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Adds to a counter that only the calling thread writes: a load and a store, no locked instruction.

@@ -4,6 +4,8 @@
 //! changes a row; `Arena: Sync` or `PooledArena: Sync` would be unsound.
 #![expect(dead_code, reason = "a constant of the fallback that a row's type shadows is not read there")]
 
+#[cfg(feature = "cache")]
+use blixard_arena::arc::{ArcCache, ArcCloneBatcher, BatchedArc, CacheFigures, CacheReader, WeakCache};
 use blixard_arena::arena::{ArenaFigures, Fallible, Histogram, PoolFigures, typed};
 use blixard_arena::intern::{self, ArenaInterner, InternError, Symbol};
 use blixard_arena::pool::{
@@ -165,6 +167,29 @@ fn a_pool_is_every_threads_and_a_guard_what_its_object_is() {
     assert_eq!(size_of::<Pooled<[u8; 100]>>(), 2 * size_of::<usize>(), "a guard is two words");
     assert_eq!(size_of::<Option<Pooled<u8>>>(), 2 * size_of::<usize>(), "and has a niche");
     assert_eq!(size_of::<TypedObjectPool<u8>>(), size_of::<usize>(), "a handle is one");
+}
+
+#[cfg(feature = "cache")]
+#[test]
+fn shared_values_go_where_their_keys_and_values_do() {
+    type Rc = std::rc::Rc<u8>;
+    assert_eq!(traits!(ArcCache<u8, str>), format!("{VALUE} Clone"));
+    assert_eq!(traits!(WeakCache<u8, str>), format!("{VALUE} Clone"));
+    assert_eq!(traits!(CacheReader<u8, str>), VALUE);
+    let one_threads = "Unpin UnwindSafe RefUnwindSafe Debug Clone";
+    assert_eq!(traits!(ArcCache<u8, Cell<u8>>), one_threads, "a hit lends a reference to any thread");
+    assert_eq!(traits!(ArcCache<Rc, u8>), one_threads);
+    assert_eq!(traits!(WeakCache<u8, Cell<u8>>), one_threads);
+    assert_eq!(traits!(WeakCache<Rc, u8>), one_threads);
+    assert_eq!(traits!(CacheReader<u8, Cell<u8>>), "Unpin Debug");
+    assert_eq!(traits!(BatchedArc<str>), format!("{VALUE} Clone"), "as an Arc");
+    assert_eq!(traits!(std::sync::Arc<str>), format!("{VALUE} Clone"));
+    assert_eq!(traits!(BatchedArc<Cell<u8>>), traits!(std::sync::Arc<Cell<u8>>));
+    assert_eq!(traits!(BatchedArc<Rc>), traits!(std::sync::Arc<Rc>));
+    assert_eq!(traits!(ArcCloneBatcher<str>), VALUE);
+    assert_eq!(traits!(ArcCloneBatcher<Cell<u8>>), "Unpin Debug");
+    assert_eq!(traits!(ArcCloneBatcher<Rc>), "Unpin UnwindSafe RefUnwindSafe Debug");
+    assert_eq!(traits!(CacheFigures), format!("{VALUE} Clone Copy"));
 }
 
 /// What owns its arena borrows nothing: it goes into a task, a thread, a static.

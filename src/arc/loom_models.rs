@@ -1,0 +1,183 @@
+//! Models of building once and of the batches' counts: loom runs them through every order of steps that the memory model allows.
+//!
+//! `RUSTFLAGS="--cfg blixard_loom" cargo test --release -p blixard-arena --features cache --lib arc::loom_models`. What is built reports two users without an order between
+//! them, and how often it was dropped. The counts of std's `Arc` are not loom's, and not ours to prove; `ArcCache` goes the same way to a miss
+//! as `WeakCache`, with quick_cache behind it, whose locks loom cannot see. Models that are too large to be run through are bounded to
+//! a number of preemptions; `LOOM_MAX_PREEMPTIONS` overrides it.
+#![forbid(unsafe_code)]
+
+use super::{ArcCloneBatcher, BatchedArc, WeakCache};
+use crate::sync::Witness;
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+/// Runs a model, bounded to `preemptions` where a number is given and the environment has no other.
+fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(preemptions);
+    builder.check(run);
+}
+
+/// What is built: touched when it is, looked at by whoever has it.
+#[derive(Default)]
+struct Thing {
+    witness: Witness,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Thing {
+    fn built(dropped: &Arc<AtomicUsize>) -> Self {
+        let thing = Self { witness: Witness::default(), dropped: Arc::clone(dropped) };
+        thing.witness.touch();
+        thing
+    }
+}
+
+impl Drop for Thing {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn a_value_is_built_once_however_many_miss() {
+    model(Some(3), || {
+        let cache = WeakCache::<u8, Thing>::new();
+        let (built, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let ask = {
+            let (cache, built, dropped) = (cache.clone(), Arc::clone(&built), Arc::clone(&dropped));
+            move || {
+                let value = cache.get_or_build(&7, || {
+                    built.fetch_add(1, SeqCst);
+                    thread::yield_now();
+                    Thing::built(&dropped)
+                });
+                value.witness.look();
+                value
+            }
+        };
+        let others = [ask.clone(), ask.clone()].map(thread::spawn);
+        let value = ask();
+        for other in others {
+            assert!(Arc::ptr_eq(&value, &other.join().unwrap()));
+        }
+        assert_eq!((built.load(SeqCst), dropped.load(SeqCst)), (1, 0));
+        drop(value);
+        assert_eq!(dropped.load(SeqCst), 1, "nothing was kept alive");
+        assert_eq!(cache.sweep(), 1);
+    });
+}
+
+#[test]
+fn the_next_one_builds_where_a_builder_fails() {
+    model(Some(3), || {
+        let cache = WeakCache::<u8, Thing>::new();
+        let (tries, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let ask = {
+            let (cache, tries, dropped) = (cache.clone(), Arc::clone(&tries), Arc::clone(&dropped));
+            // The first builder fails, whosever it is.
+            move || {
+                cache.try_get_or_build(&7, || {
+                    if tries.fetch_add(1, SeqCst) == 0 { Err(()) } else { Ok(Thing::built(&dropped)) }
+                })
+            }
+        };
+        let other = thread::spawn(ask.clone());
+        let values = [ask(), other.join().unwrap()];
+        assert_eq!(values.iter().filter(|value| value.is_err()).count(), 1, "who built, and nobody else");
+        assert_eq!(tries.load(SeqCst), 2);
+        let figures = cache.figures();
+        assert_eq!((figures.built, figures.failed, figures.entries), (1, 1, 1));
+    });
+}
+
+#[test]
+fn what_is_removed_while_it_is_built_is_not_kept() {
+    model(None, || {
+        let cache = WeakCache::<u8, Thing>::new();
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let version = Arc::new(AtomicUsize::new(0));
+        let other = {
+            let (cache, dropped, version) = (cache.clone(), Arc::clone(&dropped), Arc::clone(&version));
+            thread::spawn(move || {
+                let mut read = 0;
+                let value = cache.get_or_build(&7, || {
+                    read = version.load(SeqCst);
+                    thread::yield_now();
+                    Thing::built(&dropped)
+                });
+                (read, value)
+            })
+        };
+        // The source changes, and then the key is removed: what was built from the old one is not found from here on.
+        version.store(1, SeqCst);
+        cache.remove(&7);
+        let found = cache.get(&7);
+        let (read, value) = other.join().unwrap();
+        assert!(found.is_none_or(|found| read == 1 && Arc::ptr_eq(&found, &value)));
+        assert_eq!(cache.get(&7).is_some(), read == 1 && cache.figures().entries == 1);
+    });
+}
+
+#[test]
+fn a_circle_of_builders_is_seen() {
+    model(Some(3), || {
+        let cache = WeakCache::<u8, u8>::new();
+        // Fails instead of asking the other way round, so that nothing has to panic under loom: the first key's builder
+        // wants the second, whose builder wants nothing.
+        let other = {
+            let cache = cache.clone();
+            thread::spawn(move || *cache.get_or_build(&1, || 1 + *cache.get_or_build(&2, || 2)))
+        };
+        let mine = *cache.get_or_build(&2, || 2);
+        assert_eq!((mine, other.join().unwrap()), (2, 3));
+    });
+}
+
+/// Owners of a batch go to threads, come back or are dropped there; the batch goes with what it has left.
+#[test]
+fn the_last_count_frees_and_no_other() {
+    model(Some(3), || {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let value = BatchedArc::new(Thing::built(&dropped));
+        let mut batch = value.batch(3);
+        let others = [batch.next().unwrap(), value.clone()].map(|owner| {
+            thread::spawn(move || {
+                owner.witness.look();
+                drop(owner);
+            })
+        });
+        drop(value);
+        let mine = batch.next().unwrap();
+        mine.witness.look();
+        batch.put_back(mine);
+        assert_eq!((batch.len(), dropped.load(SeqCst)), (2, 0));
+        drop(batch);
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(dropped.load(SeqCst), 1);
+    });
+}
+
+#[test]
+fn two_batches_of_one_value_end_on_two_threads() {
+    model(None, || {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let value = BatchedArc::new(Thing::built(&dropped));
+        let used = |mut batch: ArcCloneBatcher<Thing>| {
+            let owner = batch.next().unwrap();
+            let second = owner.batch(2);
+            owner.witness.look();
+            drop((batch, owner));
+            drop(second);
+        };
+        let (first, second) = (value.batch(2), value.batch(1));
+        drop(value);
+        let other = thread::spawn(move || used(first));
+        used(second);
+        other.join().unwrap();
+        assert_eq!(dropped.load(SeqCst), 1);
+    });
+}
