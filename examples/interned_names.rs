@@ -1,5 +1,5 @@
-//! Names of a request: each text once in its arena, a number of four bytes everywhere else, and an answer that sends the
-//! text of each name once.
+//! Names of a request: each text once in its arena, a number of four bytes everywhere else; and, in one pass at its end, those
+//! that outlive it in the process's pool.
 //!
 //! ```sh
 //! cargo run --release --example interned_names
@@ -7,7 +7,7 @@
 #![expect(clippy::print_stdout, reason = "an example prints what it found")]
 
 use blixard_arena::collections::Vec;
-use blixard_arena::intern::{ArenaInterner, InternError, Symbol};
+use blixard_arena::intern::{ArenaInterner, InternError, InternedString, StringPool, Symbol};
 use blixard_arena::{Arena, ArenaOptions, ArenaPool};
 
 /// One placement as a request holds it: 8 bytes instead of two texts.
@@ -49,6 +49,13 @@ fn main() -> Result<(), InternError> {
     if let Some(Placement { vm, node }) = placements.first() {
         println!("the first one puts {} on {}", &names[*vm], &names[*node]);
     }
+
+    // The nodes are to be known when the request is gone: promoted in one pass, each name held once in the process.
+    let known = StringPool::new();
+    let mut nodes: std::vec::Vec<InternedString> = std::vec::Vec::new();
+    known.promote(names.iter().map(|(_, name)| name).filter(|name| name.starts_with("rack-")), &mut nodes);
+    drop(arena);
+    println!("{} nodes outlive the request, the first is {}", nodes.len(), &*nodes[0]);
 
     // Names come from outside: a request that sends too many of them ends alone.
     let small = ArenaOptions::new().budget_bytes_max(8 << 10).pool();

@@ -17,6 +17,15 @@ use std::convert::Infallible;
 use std::ptr::NonNull;
 
 /// An arena as an allocator that returns `AllocError` over budget: see [`Arena::fallible`].
+///
+/// ```
+/// use allocator_api2::vec::Vec;
+/// use blixard_arena::ArenaOptions;
+///
+/// let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+/// let mut rows: Vec<u64, _> = Vec::new_in(arena.fallible()); // other people's collection, our budget
+/// assert!(rows.try_reserve(1_000_000).is_err());
+/// ```
 #[derive(Debug)]
 pub struct Fallible<'a, A>(&'a A);
 

@@ -84,6 +84,12 @@ impl RefUnwindSafe for Arena {}
 
 impl Arena {
     /// An arena with the default [options](ArenaOptions). Takes no memory before the first value.
+    ///
+    /// ```
+    /// let arena = blixard_arena::Arena::new();
+    /// let name = arena.alloc_str("vm-1");
+    /// assert_eq!((name.len(), arena.figures().chunks), (4, 1)); // the first value brought the first chunk
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         ArenaOptions::new().arena()
@@ -95,6 +101,12 @@ impl Arena {
     ///
     /// With [`BudgetExceeded`](super::BudgetExceeded) when that is more than the default budget of 1 GiB, or than the
     /// global allocator has.
+    ///
+    /// ```
+    /// let arena = blixard_arena::Arena::with_capacity(1 << 20); // for a batch whose size is known
+    /// let scores = arena.alloc_slice_fill_with(100_000, |node| node as u64);
+    /// assert_eq!((scores.len(), arena.figures().chunks), (100_000, 1));
+    /// ```
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         ArenaOptions::new().first_chunk_bytes(bytes).arena()
@@ -105,6 +117,11 @@ impl Arena {
     /// # Errors
     ///
     /// [`BudgetExceeded`](super::BudgetExceeded).
+    ///
+    /// ```
+    /// let announced = usize::MAX / 2; // a length from a header, not to be believed
+    /// assert!(blixard_arena::Arena::try_with_capacity(announced).is_err());
+    /// ```
     pub fn try_with_capacity(bytes: usize) -> Result<Self, super::BudgetExceeded> {
         ArenaOptions::new().first_chunk_bytes(bytes).try_arena()
     }
@@ -189,6 +206,13 @@ impl Arena {
     /// # Panics
     ///
     /// As `f` and the inner arena's cleanups do.
+    ///
+    /// ```
+    /// let arena = blixard_arena::ArenaOptions::new().budget_bytes_max(4096).arena();
+    /// while arena.try_alloc(0u64).is_ok() {}
+    /// let sorted = arena.try_scope(|scratch| scratch.alloc_slice_copy(&[3, 1, 2]).len());
+    /// assert!(sorted.is_err()); // no room for temporaries: sort in place, or refuse the request
+    /// ```
     pub fn try_scope<R>(&self, f: impl FnOnce(&Arena) -> R) -> Result<R, super::BudgetExceeded> {
         self.scope_or(f)
     }

@@ -10,6 +10,14 @@ use std::fmt;
 /// `reserved_bytes` is what the request has from the global allocator, as its budget counts it: `used_bytes` handed out,
 /// `wasted_bytes` in ends of full chunks and in metadata, what is free in the present chunk, a pooled arena's own block
 /// and the spare of a scope. Inside a scope, reserved and high water are the whole request's.
+///
+/// ```
+/// let arena = blixard_arena::Arena::new();
+/// arena.alloc_slice_fill_with(1000, |i| i as u64);
+/// let figures = arena.figures();
+/// assert!(figures.used_bytes >= 8000 && figures.reserved_bytes >= figures.used_bytes);
+/// println!("request: {figures}"); // one line for a log
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ArenaFigures {
@@ -39,6 +47,16 @@ impl fmt::Display for ArenaFigures {
 /// What a pool has done so far.
 ///
 /// Counts come from the threads' own counters, added up when asked for: exact once the threads rest.
+///
+/// ```
+/// let pool = blixard_arena::ArenaPool::new();
+/// for _ in 0..100 {
+///     pool.acquire().alloc_str("vm-1");
+/// }
+/// let figures = pool.figures();
+/// assert_eq!((figures.acquired, figures.live), (100, 0)); // `live` that only rises is a guard that is never dropped
+/// assert_eq!(figures.created, 1); // near `acquired`, too few may lie idle
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolFigures {
@@ -60,6 +78,15 @@ pub struct PoolFigures {
 }
 
 /// Counts by size, four buckets to each power of two: a quantile read from it is at most a quarter too high.
+///
+/// ```
+/// let pool = blixard_arena::ArenaPool::new();
+/// for bytes in [1000, 1000, 1000, 50_000] {
+///     pool.acquire().alloc_uninit_slice::<u8>(bytes);
+/// }
+/// let sizes = pool.figures().request_bytes;
+/// assert!(sizes.quantile(1.0) > 10 * sizes.quantile(0.5)); // one request is out of line
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; Histogram::BUCKETS],
@@ -95,6 +122,13 @@ impl Histogram {
     }
 
     /// How many sizes were counted.
+    ///
+    /// ```
+    /// let pool = blixard_arena::ArenaPool::new();
+    /// drop(pool.acquire()); // a health check: it used nothing
+    /// pool.acquire().alloc_str("vm-1");
+    /// assert_eq!(pool.figures().request_bytes.count(), 1);
+    /// ```
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -133,6 +167,17 @@ impl Histogram {
     }
 
     /// Buckets that are not empty, as the largest size in the bucket and how many fell into it, ascending.
+    ///
+    /// ```
+    /// let pool = blixard_arena::ArenaPool::new();
+    /// for bytes in [100, 100, 9000] {
+    ///     pool.acquire().alloc_uninit_slice::<u8>(bytes);
+    /// }
+    /// for (at_most, requests) in pool.figures().request_bytes.buckets() {
+    ///     println!("{requests} requests of at most {at_most} bytes"); // as a metrics exporter wants them
+    /// }
+    /// assert_eq!(pool.figures().request_bytes.buckets().map(|(_, requests)| requests).collect::<Vec<_>>(), [2, 1]);
+    /// ```
     pub fn buckets(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         self.counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(bucket, n)| (Self::upper_bound(bucket), *n))
     }

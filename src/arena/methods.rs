@@ -12,9 +12,9 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// See the module. Takes the type, a line that makes a value of it, and the finisher of `ArenaOptions` that does.
+/// See the module. Takes the type, a line that makes a value of it, and one that makes a small one.
 macro_rules! arena_methods {
-    ($type:ident, $new:literal, $make:literal) => {
+    ($type:ident, $new:literal, $small:literal) => {
         /// Building values. Each call has a `try_` twin that returns [`BudgetExceeded`] and leaves every earlier value
         /// intact (what a `fill_iter` or `format` had begun stays used until the reset); the call itself panics with
         /// that value. No heap call while the present chunk has room, one when a new chunk
@@ -43,6 +43,13 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`] when neither the chunk nor the budget has room.
+            ///
+            /// ```
+            #[doc = $small]
+            /// let over = arena.try_alloc([0u8; 8192]).unwrap_err();
+            /// assert_eq!(over.allowed, 4096); // this request is refused; the process goes on
+            /// assert!(arena.try_alloc(17u32).is_ok());
+            /// ```
             #[inline(always)]
             pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, BudgetExceeded> {
                 values::alloc(self, value)
@@ -70,6 +77,12 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            #[doc = $small]
+            /// let table = arena.try_alloc_with(|| -> [u64; 1024] { unreachable!("no room, so never made") });
+            /// assert!(table.is_err());
+            /// ```
             #[inline(always)]
             pub fn try_alloc_with<T>(&self, f: impl FnOnce() -> T) -> Result<&mut T, BudgetExceeded> {
                 values::alloc_with(self, f)
@@ -99,6 +112,14 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            #[doc = $small]
+            /// let body = "one of many lines\n".repeat(1000);
+            /// let stored = arena.try_alloc_str(&body).map_err(|over| format!("413 Content Too Large: {over}"));
+            /// assert!(stored.is_err());
+            /// assert_eq!(arena.try_alloc_str("vm-1").unwrap(), "vm-1"); // what fits is still served
+            /// ```
             #[inline(always)]
             pub fn try_alloc_str(&self, text: &str) -> Result<&mut str, BudgetExceeded> {
                 values::alloc_str(self, text)
@@ -125,6 +146,13 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            #[doc = $small]
+            /// let page = [0u8; 8192];
+            /// assert!(arena.try_alloc_slice_copy(&page).is_err());
+            /// assert_eq!(arena.try_alloc_slice_copy(&page[..16]).unwrap().len(), 16); // a prefix will do
+            /// ```
             #[inline(always)]
             pub fn try_alloc_slice_copy<T: Copy>(&self, from: &[T]) -> Result<&mut [T], BudgetExceeded> {
                 values::alloc_slice_copy(self, from)
@@ -155,6 +183,13 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            /// #[derive(Clone)]
+            /// struct Score { node: u32, fit: f64 }
+            #[doc = $small]
+            /// assert!(arena.try_alloc_slice_clone(&vec![Score { node: 7, fit: 0.5 }; 1000]).is_err()); // none was cloned
+            /// ```
             #[inline(always)]
             pub fn try_alloc_slice_clone<T: Clone>(&self, from: &[T]) -> Result<&mut [T], BudgetExceeded> {
                 self.try_alloc_slice_fill_with(from.len(), |i| from[i].clone())
@@ -182,6 +217,13 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            #[doc = $small]
+            /// let wanted = 1_000_000; // from the request, so not to be believed
+            /// let over = arena.try_alloc_slice_fill_with(wanted, |i| i as u64).unwrap_err();
+            /// assert_eq!(over.asked, 8_000_000);
+            /// ```
             #[inline(always)]
             pub fn try_alloc_slice_fill_with<T>(
                 &self,
@@ -214,6 +256,12 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            #[doc = $small]
+            /// let rows = (0..1000u64).filter(|row| row % 3 > 0); // how many, nobody knows beforehand
+            /// assert!(arena.try_alloc_slice_fill_iter(rows).is_err());
+            /// ```
             #[inline(always)]
             pub fn try_alloc_slice_fill_iter<T>(
                 &self,
@@ -245,6 +293,13 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            #[doc = $small]
+            /// let length = usize::MAX; // read from the wire
+            /// let over = arena.try_alloc_uninit_slice::<u64>(length).unwrap_err();
+            /// assert_eq!(over.asked, usize::MAX); // a size that overflows is refused as well
+            /// ```
             #[inline(always)]
             pub fn try_alloc_uninit_slice<T>(&self, len: usize) -> Result<&mut [MaybeUninit<T>], BudgetExceeded> {
                 values::alloc_uninit_slice(self, len)
@@ -274,6 +329,13 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            /// use std::alloc::Layout;
+            #[doc = $small]
+            /// let page = Layout::from_size_align(8192, 4096).unwrap();
+            /// assert!(arena.try_alloc_layout(page).is_err());
+            /// ```
             #[inline(always)]
             pub fn try_alloc_layout(&self, layout: Layout) -> Result<NonNull<u8>, BudgetExceeded> {
                 values::raw(self, layout)
@@ -305,6 +367,12 @@ macro_rules! arena_methods {
             /// # Panics
             ///
             /// As [`format`](Self::format).
+            ///
+            /// ```
+            #[doc = $small]
+            /// assert!(arena.try_format(format_args!("{:>9000}", "vm-1")).is_err()); // a width that somebody else chose
+            /// assert_eq!(arena.try_format(format_args!("{:>9}", "vm-1")).unwrap(), "     vm-1");
+            /// ```
             pub fn try_format(&self, text: fmt::Arguments<'_>) -> Result<&mut str, BudgetExceeded> {
                 text::format(self, text)
             }
@@ -332,6 +400,13 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            #[doc = $small]
+            /// let tenant = "t".repeat(9000);
+            /// assert!(arena.try_concat(("quota of ", tenant.as_str(), ": ", 17u32)).is_err());
+            /// assert_eq!(arena.try_concat(("quota: ", 17u32)).unwrap(), "quota: 17");
+            /// ```
             #[inline(always)]
             pub fn try_concat(&self, pieces: impl Concat) -> Result<&mut str, BudgetExceeded> {
                 text::concat(self, &pieces)
@@ -362,6 +437,15 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            /// use std::sync::Arc;
+            #[doc = $small]
+            /// let permit = Arc::new(());
+            /// let held = arena.try_alloc_with_drop((Arc::clone(&permit), [0u8; 8192]));
+            /// assert!(held.is_err());
+            /// assert_eq!(Arc::strong_count(&permit), 1); // given back at once, not lost
+            /// ```
             pub fn try_alloc_with_drop<T: Send + 'static>(&self, value: T) -> Result<&mut T, BudgetExceeded> {
                 values::alloc_with_drop(self, value)
             }
@@ -389,6 +473,14 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            #[doc = $small]
+            /// let report = [0u8; 8192];
+            /// if arena.try_defer(move || drop(report)).is_err() {
+            ///     // no room to remember it: do it now
+            /// }
+            /// ```
             pub fn try_defer(&self, call: impl FnOnce() + Send + 'static) -> Result<(), BudgetExceeded> {
                 values::defer(self, call)
             }
@@ -418,6 +510,15 @@ macro_rules! arena_methods {
             /// # Errors
             ///
             /// [`BudgetExceeded`].
+            ///
+            /// ```
+            /// use std::sync::Arc;
+            #[doc = $small]
+            /// while arena.try_alloc(0u64).is_ok() {} // a greedy request
+            /// let config = Arc::new(String::from("shared"));
+            /// assert!(arena.try_adopt(Arc::clone(&config)).is_err());
+            /// assert_eq!(Arc::strong_count(&config), 1); // no count is lost
+            /// ```
             pub fn try_adopt<T: ?Sized + Send + Sync + 'static>(&self, value: Arc<T>) -> Result<&T, BudgetExceeded> {
                 self.try_alloc_with_drop(value).map(|value| &**value)
             }
@@ -428,8 +529,7 @@ macro_rules! arena_methods {
             ///
             /// ```
             /// use allocator_api2::vec::Vec;
-            /// # use blixard_arena::*;
-            #[doc = concat!("let arena = ArenaOptions::new().budget_bytes_max(4096).", $make, "();")]
+            #[doc = $small]
             /// let mut scores: Vec<u64, _> = Vec::new_in(arena.fallible());
             /// assert!(scores.try_reserve(10).is_ok());
             /// assert!(scores.try_reserve(10_000).is_err()); // refused, and the Vec is as it was
@@ -441,5 +541,13 @@ macro_rules! arena_methods {
     };
 }
 
-arena_methods!(Arena, "let arena = blixard_arena::Arena::new();", "arena");
-arena_methods!(SharedArena, "let arena = blixard_arena::SharedArena::new();", "shared");
+arena_methods!(
+    Arena,
+    "let arena = blixard_arena::Arena::new();",
+    "let arena = blixard_arena::ArenaOptions::new().budget_bytes_max(4096).arena();"
+);
+arena_methods!(
+    SharedArena,
+    "let arena = blixard_arena::SharedArena::new();",
+    "let arena = blixard_arena::ArenaOptions::new().budget_bytes_max(4096).shared();"
+);

@@ -75,6 +75,14 @@ pub struct ArenaPool {
 
 impl ArenaPool {
     /// A pool with the default [options](ArenaOptions).
+    ///
+    /// ```
+    /// use blixard_arena::ArenaPool;
+    /// use std::sync::LazyLock;
+    ///
+    /// static REQUESTS: LazyLock<ArenaPool> = LazyLock::new(ArenaPool::new); // one for the service
+    /// assert_eq!(REQUESTS.acquire().alloc_str("vm-1"), "vm-1");
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         ArenaOptions::new().pool()
@@ -109,6 +117,11 @@ impl ArenaPool {
     /// # Errors
     ///
     /// [`BudgetExceeded`] if `budget_bytes_max` is too small for an empty arena (some 400 bytes).
+    ///
+    /// ```
+    /// let pool = blixard_arena::ArenaOptions::new().budget_bytes_max(100).pool(); // less than an arena itself takes
+    /// assert_eq!(pool.try_acquire().unwrap_err().allowed, 100);
+    /// ```
     pub fn try_acquire(&self) -> Result<PooledArena, BudgetExceeded> {
         self.acquire_or()
     }
@@ -137,6 +150,15 @@ impl ArenaPool {
     /// # Errors
     ///
     /// [`BudgetExceeded`], as for [`try_acquire`](Self::try_acquire).
+    ///
+    /// ```
+    /// let pool = blixard_arena::ArenaPool::new();
+    /// let reply = match pool.try_acquire_shared() {
+    ///     Ok(arena) => arena.alloc_str("placed").len(),
+    ///     Err(over) => over.to_string().len(), // 503: no memory for another request
+    /// };
+    /// assert_eq!(reply, 6);
+    /// ```
     pub fn try_acquire_shared(&self) -> Result<PooledSharedArena, BudgetExceeded> {
         self.acquire_shared_or()
     }

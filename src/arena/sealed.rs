@@ -19,6 +19,23 @@ use std::ptr::{self, NonNull};
 /// A type that borrows from an arena, as a family over the borrow's lifetime: what [`Sealed`] can hold.
 ///
 /// Implement it with [`sealed_root!`](crate::sealed_root) for the type at `'static`.
+///
+/// ```
+/// use blixard_arena::arena::{PooledArena, Root, Sealed};
+/// use blixard_arena::{ArenaPool, sealed_root};
+///
+/// struct Names<'a>(&'a [&'a str]);
+/// sealed_root!(Names);
+///
+/// /// Takes any sealed result: a queue of batches need not know what they are.
+/// fn enqueue<R: Root>(queue: &mut Vec<Sealed<R>>, guard: PooledArena, build: impl FnOnce(&blixard_arena::Arena) -> R::At<'_>) {
+///     queue.push(Sealed::build(guard, build));
+/// }
+///
+/// let mut queue = Vec::new();
+/// enqueue::<Names>(&mut queue, ArenaPool::new().acquire(), |arena| Names(arena.alloc_slice_copy(&["vm-1"])));
+/// assert_eq!(queue[0].get().0, ["vm-1"]);
+/// ```
 pub trait Root: 'static {
     /// The type at lifetime `'a`. `Send`, so that it may leave its thread with its arena.
     type At<'a>: Send;
@@ -53,6 +70,19 @@ macro_rules! sealed_root {
 /// # Safety
 ///
 /// The arena lent stays at one address however the guard moves, until the guard is dropped.
+///
+/// ```
+/// use blixard_arena::arena::{AnyArena, Guard};
+/// use blixard_arena::ArenaPool;
+///
+/// /// What a request took, whichever kind of arena it had.
+/// fn took(guard: &impl Guard) -> usize {
+///     guard.arena().figures().reserved_bytes
+/// }
+///
+/// let pool = ArenaPool::new();
+/// assert!(took(&pool.acquire()) > 0 && took(&pool.acquire_shared()) > 0);
+/// ```
 pub unsafe trait Guard: private::Sealed {
     /// The kind of arena that the guard lends.
     type Arena: AnyArena + 'static;
@@ -132,6 +162,20 @@ impl<R: Root, G: Guard> Sealed<R, G> {
     /// # Panics
     ///
     /// As `build` does, and with [`BudgetExceeded`] when there is no room for the root itself.
+    ///
+    /// ```
+    /// use blixard_arena::{ArenaPool, Sealed, sealed_root};
+    ///
+    /// struct Names<'a>(&'a [&'a str]);
+    /// sealed_root!(Names);
+    ///
+    /// fn parse(pool: &ArenaPool, line: &str) -> Sealed<Names<'static>> {
+    ///     Sealed::build(pool.acquire(), |arena| {
+    ///         Names(arena.alloc_slice_fill_iter(line.split(',').map(|name| &*arena.alloc_str(name))))
+    ///     }) // neither the line nor the pool is borrowed by what is returned
+    /// }
+    /// assert_eq!(parse(&ArenaPool::new(), "vm-1,vm-2").get().0, ["vm-1", "vm-2"]);
+    /// ```
     pub fn build(guard: G, build: impl for<'a> FnOnce(&'a G::Arena) -> R::At<'a>) -> Self {
         let Ok(sealed) = Self::seal::<Infallible>(guard, |arena| Ok(build(arena)));
         sealed

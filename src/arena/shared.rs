@@ -201,6 +201,14 @@ impl RefUnwindSafe for SharedArena {}
 
 impl SharedArena {
     /// A shared arena with the default [options](ArenaOptions), outside any pool.
+    ///
+    /// ```
+    /// let arena = blixard_arena::SharedArena::new();
+    /// let lengths = std::thread::scope(|scope| {
+    ///     ["vm-1", "vm-10"].map(|name| scope.spawn(|| arena.alloc_str(name).len())).map(|thread| thread.join().unwrap())
+    /// });
+    /// assert_eq!(lengths, [4, 5]);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         ArenaOptions::new().shared()

@@ -14,6 +14,16 @@ use std::io;
 use std::sync::LazyLock;
 
 /// The rules of a [`VecPool`]: vectors of at least one capacity, emptied when they come back.
+///
+/// ```
+/// use blixard_arena::pool::{ObjectPoolBuilder, VecPool, Vecs};
+///
+/// /// For a function that finishes any pool of vectors in the house's way.
+/// fn in_house(builder: ObjectPoolBuilder<Vec<u64>, Vecs>) -> VecPool<u64> {
+///     builder.idle_max(64).build()
+/// }
+/// assert!(in_house(VecPool::builder_with_capacity(32)).acquire().capacity() >= 32);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Vecs {
     capacity: usize,
@@ -175,9 +185,22 @@ pub struct BufferPool {
 
 impl BufferPool {
     /// Bytes of the classes' buffers.
+    ///
+    /// ```
+    /// use blixard_arena::pool::BufferPool;
+    ///
+    /// let largest = *BufferPool::CLASSES.last().unwrap();
+    /// let body = 3 << 20;
+    /// assert!(body > largest); // would be made to measure each time: read it in pieces instead
+    /// ```
     pub const CLASSES: [usize; 6] = [1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
 
     /// Buffers of all classes, none of which is made yet.
+    ///
+    /// ```
+    /// let pool = blixard_arena::pool::BufferPool::new();
+    /// assert_eq!(pool.figures().map(|class| class.created), [0; 6]); // costs what the pools themselves hold
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         const NAMES: [&str; BufferPool::CLASSES.len()] =
