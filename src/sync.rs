@@ -7,6 +7,8 @@
 
 #[cfg(not(blixard_loom))]
 mod imp {
+    #[cfg(feature = "allocation-tracking")]
+    pub(crate) use std::sync::atomic::AtomicI64;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
     use std::sync::atomic::{Ordering, compiler_fence};
     pub(crate) use std::sync::{Arc, Mutex};
@@ -30,6 +32,14 @@ mod imp {
     }
     pub(crate) use thread_cell;
 
+    /// Declares a function that is `const`, but under loom, whose types no such function can make.
+    #[cfg(feature = "allocation-tracking")]
+    macro_rules! const_fn {
+        ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis const fn $($rest)* };
+    }
+    #[cfg(feature = "allocation-tracking")]
+    pub(crate) use const_fn;
+
     /// Stands beside what one thread at a time may touch and no type of std checks. Here it is nothing.
     #[derive(Debug, Default)]
     pub(crate) struct Witness(());
@@ -48,6 +58,8 @@ mod imp {
 #[cfg(blixard_loom)]
 mod imp {
     use loom::cell::UnsafeCell;
+    #[cfg(test)]
+    pub(crate) use loom::sync::atomic::AtomicI64;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
     pub(crate) use loom::sync::{Arc, Mutex};
     #[cfg(feature = "cache")]
@@ -67,6 +79,13 @@ mod imp {
         };
     }
     pub(crate) use thread_cell;
+
+    #[cfg(test)]
+    macro_rules! const_fn {
+        ($($function:tt)*) => { $($function)* };
+    }
+    #[cfg(test)]
+    pub(crate) use const_fn;
 
     /// A thread-local of the model. loom ends all of a thread's together, so where std's cells without a destructor
     /// would still serve the destructor of another, a fresh one serves here.
@@ -126,17 +145,21 @@ pub(crate) use imp::{
     Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Witness, fence, fence_after_update,
     thread_cell,
 };
+#[cfg(any(all(feature = "allocation-tracking", not(blixard_loom)), all(test, blixard_loom)))]
+pub(crate) use imp::{AtomicI64, const_fn};
 #[cfg(feature = "cache")]
 pub(crate) use imp::{Condvar, RwLock};
 pub(crate) use pins::{Grace, PinCount, Pins};
 pub(crate) use std::sync::atomic::Ordering;
 #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
-pub(crate) use std::sync::{
-    OnceLock,
-    atomic::{AtomicI64, AtomicU8},
-};
+pub(crate) use std::sync::{OnceLock, atomic::AtomicU8};
 
+#[cfg(all(test, blixard_loom))]
+mod model;
 mod pins;
+
+#[cfg(all(test, blixard_loom))]
+pub(crate) use model::{Part, model, race};
 
 use std::cell::Cell;
 

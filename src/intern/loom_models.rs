@@ -2,50 +2,18 @@
 //!
 //! `RUSTFLAGS="--cfg blixard_loom" cargo test --release --lib loom_models`. What a thread may read is looked at through a
 //! witness in each entry, and touched where it is freed or written anew: loom reports the two without an order between
-//! them. The threads of a model are started in every order: loom remembers one access to an atomic only, so a thread that
-//! reads one and then writes it hides who read it before, and it is the first run that decides who that can be. Models
-//! that are too large to be run through are bounded to a number of preemptions; `LOOM_MAX_PREEMPTIONS`
-//! overrides it.
+//! them. `sync::model` says how models are run.
 #![forbid(unsafe_code)]
 
 use super::hash::TextHash;
 use super::pool::{StringPin, StringPool};
 use super::string::{InternedString, Name};
-use crate::sync::{Grace, Pins, Witness};
+use crate::sync::{Grace, Part, Pins, Witness, model, race};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
-use loom::thread;
 
 /// What one thread of a model does with what they share.
-type Part<T> = fn(&T) -> Option<InternedString>;
-
-/// Runs the parts side by side, started in every order, on what `make` makes; `end` gets what they return. Bounded to
-/// `preemptions` where a number is given and the environment has no other.
-fn race<T: Clone + 'static, const N: usize>(
-    preemptions: Option<usize>,
-    make: fn() -> T,
-    parts: [Part<T>; N],
-    end: fn(T, [Option<InternedString>; N]),
-) {
-    for turn in 0..N {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = builder.preemption_bound.or(preemptions);
-        builder.max_branches = 100_000;
-        let runs = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let counted = std::sync::Arc::clone(&runs);
-        builder.check(move || {
-            counted.fetch_add(1, Ordering::Relaxed);
-            let shared = make();
-            let mut threads = [const { None }; N];
-            for i in 0..N {
-                let (part, shared) = ((i + turn) % N, shared.clone());
-                threads[part] = Some(thread::spawn(move || parts[part](&shared)));
-            }
-            end(shared, threads.map(|thread| thread.unwrap().join().unwrap()));
-        });
-        println!("{} runs", runs.load(Ordering::Relaxed));
-    }
-}
+type Does<T> = fn(&T) -> Option<InternedString>;
 
 /// Texts are told apart by their first letter, and so are their hashes: one after another in the table.
 fn hash(text: &str) -> TextHash {
@@ -83,7 +51,7 @@ fn read_things(shared: &Things) -> Option<InternedString> {
 
 #[test]
 fn what_a_pin_may_have_found_outlives_it() {
-    let free_things: Part<Things> = |shared| {
+    let free_things: Does<Things> = |shared| {
         let mut grace = Grace::new();
         for (linked, witness) in &shared.1 {
             linked.store(false, Ordering::Relaxed);
@@ -105,7 +73,7 @@ fn what_a_pin_may_have_found_outlives_it() {
 
 #[test]
 fn a_text_that_two_threads_enter_is_one_entry() {
-    let enter: Part<StringPool> = |pool| {
+    let enter: Does<StringPool> = |pool| {
         let name = held(pool, "a");
         assert_eq!(name.as_str(), "a");
         Some(name)
@@ -115,7 +83,7 @@ fn a_text_that_two_threads_enter_is_one_entry() {
 
 #[test]
 fn a_hit_without_a_lock_sees_the_text_whole() {
-    let look: Part<StringPool> = |pool| {
+    let look: Does<StringPool> = |pool| {
         let pin = pool.pin();
         let name = pin.get_hashed(hash("a"), "a")?;
         assert_eq!(name.as_str(), "a");
@@ -127,11 +95,11 @@ fn a_hit_without_a_lock_sees_the_text_whole() {
 /// A name under a pin, read and then held, while everything that nobody holds is freed and its memory is written anew.
 #[test]
 fn a_name_under_a_pin_is_there_until_its_end() {
-    let sweep: Part<StringPool> = |pool| {
+    let sweep: Does<StringPool> = |pool| {
         pool.sweep();
         Some(held(pool, "b"))
     };
-    let hold: Part<StringPool> = |pool| {
+    let hold: Does<StringPool> = |pool| {
         let pin = pool.pin();
         let name = intern(&pin, "a");
         assert_eq!(name.as_str(), "a");
@@ -149,7 +117,7 @@ fn a_name_under_a_pin_is_there_until_its_end() {
 /// The one that simpler protocols fail: while a text is unlinked, one thread enters it anew and another holds what it found.
 #[test]
 fn unlink_re_intern_upgrade_give_one_entry() {
-    let make = || {
+    let make: fn() -> StringPool = || {
         let pool = pool_with_a();
         // Marked: the next walk unlinks it, once the pins are gone.
         let pin = pool.pin();
@@ -157,11 +125,11 @@ fn unlink_re_intern_upgrade_give_one_entry() {
         drop(pin);
         pool
     };
-    let sweep: Part<StringPool> = |pool| {
+    let sweep: Does<StringPool> = |pool| {
         pool.sweep();
         None
     };
-    let hold: Part<StringPool> = |pool| {
+    let hold: Does<StringPool> = |pool| {
         let pin = pool.pin();
         let name = intern(&pin, "a");
         assert_eq!(name.as_str(), "a");
@@ -179,13 +147,13 @@ fn unlink_re_intern_upgrade_give_one_entry() {
 /// A holder lets go, another looks the name up again, a sweep comes between.
 #[test]
 fn what_the_last_holder_left_is_found_or_entered_anew() {
-    let let_go: Part<StringPool> = |pool| {
+    let let_go: Does<StringPool> = |pool| {
         let name = held(pool, "a");
         assert_eq!(name.as_str(), "a");
         drop(name);
         None
     };
-    let sweep: Part<StringPool> = |pool| {
+    let sweep: Does<StringPool> = |pool| {
         pool.sweep();
         Some(held(pool, "a"))
     };
@@ -200,13 +168,13 @@ fn what_the_last_holder_left_is_found_or_entered_anew() {
 /// A look-up in a table that is replaced, and freed by those who replaced it.
 #[test]
 fn a_table_outlives_the_look_ups_in_it() {
-    let grow: Part<StringPool> = |pool| {
+    let grow: Does<StringPool> = |pool| {
         for text in ["b", "c", "d", "e"] {
             drop(held(pool, text));
         }
         None
     };
-    let look: Part<StringPool> = |pool| {
+    let look: Does<StringPool> = |pool| {
         let pin = pool.pin();
         let name = pin.get_hashed(hash("a"), "a").unwrap();
         assert_eq!(name.as_str(), "a");
@@ -215,28 +183,32 @@ fn a_table_outlives_the_look_ups_in_it() {
     race(Some(3), pool_with_a, [grow, look], |pool, [_, a]| assert_eq!(Some(held(&pool, "a")), a));
 }
 
+fn let_go(name: InternedString) -> Part<()> {
+    Box::new(move || {
+        let again = name.clone();
+        assert_eq!(name.as_str().len(), 1);
+        drop(name);
+        assert_eq!(again.as_str().len(), 1);
+    })
+}
+
 /// The last handle goes while others let go of names, which share a chunk: the last one frees it.
 #[test]
 fn names_outlive_their_pool() {
-    for turn in 0..2 {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = builder.preemption_bound.or(Some(3));
-        builder.check(move || {
-            let pool = pool_with_a();
-            let names = [held(&pool, "b"), held(&pool, "c")];
-            let others = names.map(|name| {
-                thread::spawn(move || {
-                    let again = name.clone();
-                    assert_eq!(name.as_str().len(), 1);
-                    drop(name);
-                    assert_eq!(again.as_str().len(), 1);
-                })
-            });
-            let end = (turn == 1).then(|| pool.clone()).map(|pool| thread::spawn(move || drop(pool)));
-            drop(pool);
-            for thread in others.into_iter().chain(end) {
-                thread.join().unwrap();
-            }
-        });
-    }
+    model(Some(3), [0, 0, 1], |order| {
+        let pool = pool_with_a();
+        let [b, c] = [held(&pool, "b"), held(&pool, "c")].map(let_go);
+        order.run([b, c, Box::new(move || drop(pool))]);
+    });
+}
+
+/// The same where two handles go at once.
+#[test]
+fn one_of_two_handles_is_the_last() {
+    model(Some(3), [0, 1, 1], |order| {
+        let pool = pool_with_a();
+        let other = pool.clone();
+        let name = let_go(held(&pool, "b"));
+        order.run([name, Box::new(move || drop(other)), Box::new(move || drop(pool))]);
+    });
 }

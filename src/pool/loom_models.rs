@@ -7,17 +7,9 @@
 
 use super::{Pooled, TypedObjectPool};
 use crate::recycle::end_thread;
-use crate::sync::Witness;
-use loom::thread;
+use crate::sync::{Part, Witness, model};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-
-/// Runs a model, bounded to `preemptions` where a number is given and the environment has no other.
-fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(preemptions);
-    builder.check(run);
-}
 
 #[derive(Default)]
 struct Counts {
@@ -67,45 +59,46 @@ fn end(pool: TypedObjectPool<Thing>, counts: &Counts) {
     assert_eq!(counts.dropped.load(SeqCst), counts.made.load(SeqCst), "dropped, and made");
 }
 
+/// A part that ends as a thread does.
+fn part<R>(run: impl FnOnce() -> R + 'static) -> Part<R> {
+    Box::new(|| {
+        let result = run();
+        end_thread();
+        result
+    })
+}
+
 #[test]
 fn a_buffers_last_holder_lets_go_during_a_trim() {
-    model(Some(3), || {
+    model(Some(3), [0, 0, 1], |order| {
         let counts = Arc::new(Counts::default());
         let pool = pool(&counts, false, 2);
         drop(used(&pool)); // something for the trim to find
         let frozen = loom::sync::Arc::new(used(&pool));
-        let holders = [loom::sync::Arc::clone(&frozen), frozen];
-        let threads = holders.map(|holder| {
-            thread::spawn(move || {
-                drop(holder);
-                end_thread();
+        let [first, last] = [loom::sync::Arc::clone(&frozen), frozen].map(|holder| part(move || drop(holder)));
+        let trims = {
+            let pool = pool.clone();
+            part(move || {
+                pool.trim();
+                pool.clear();
             })
-        });
-        pool.trim();
-        pool.clear();
-        for thread in threads {
-            thread.join().unwrap();
-        }
+        };
+        order.run([first, last, trims]);
         end(pool, &counts);
     });
 }
 
 #[test]
 fn a_thread_ends_while_another_acquires() {
-    model(Some(3), || {
+    model(Some(3), [0; 2], |order| {
         let counts = Arc::new(Counts::default());
         let pool = pool(&counts, true, 4);
-        let other = {
+        // Either may adopt the slot that the other leaves behind, with what lies in it.
+        let uses = || {
             let pool = pool.clone();
-            thread::spawn(move || {
-                drop(used(&pool));
-                end_thread();
-            })
+            part(move || drop(used(&pool)))
         };
-        // May adopt the slot that the other leaves behind, with what lies in it.
-        let mine = used(&pool);
-        other.join().unwrap();
-        drop(mine);
+        order.run_apart([uses(), uses()]);
         let figures = pool.figures();
         assert_eq!((figures.acquired, figures.dropped), (2, 0));
         end(pool, &counts);
@@ -114,29 +107,25 @@ fn a_thread_ends_while_another_acquires() {
 
 #[test]
 fn no_more_are_out_than_may_be() {
-    model(None, || {
+    model(None, [0; 2], |order| {
         let pool = TypedObjectPool::builder(|| ()).live_max(1).idle_max(2).leak_sites_one_in(0).build();
         let out = Arc::new(AtomicUsize::new(0));
-        let seat = |pool: &TypedObjectPool<()>, out: &AtomicUsize| {
-            pool.try_acquire().is_ok_and(|seat| {
-                assert_eq!(out.fetch_add(1, SeqCst), 0, "the only one");
-                thread::yield_now();
-                out.fetch_sub(1, SeqCst);
-                drop(seat);
-                true
-            })
-        };
-        let other = {
+        let seat = || {
             let (pool, out) = (pool.clone(), Arc::clone(&out));
-            thread::spawn(move || {
-                let got = seat(&pool, &out);
-                drop(pool);
-                end_thread();
-                got
+            part(move || {
+                let seat = pool.try_acquire();
+                let had = seat.is_ok();
+                if had {
+                    assert_eq!(out.fetch_add(1, SeqCst), 0, "the only one");
+                    loom::thread::yield_now();
+                    out.fetch_sub(1, SeqCst);
+                }
+                drop((seat, pool));
+                had
             })
         };
-        let got = seat(&pool, &out);
-        assert!(got | other.join().unwrap(), "one of two gets it");
+        let had = order.run([seat(), seat()]);
+        assert!(had.contains(&true), "one of two gets it");
         assert!(pool.try_acquire().is_ok(), "and it comes back");
         drop(pool);
         end_thread();
@@ -145,16 +134,11 @@ fn no_more_are_out_than_may_be() {
 
 #[test]
 fn a_guard_is_detached_while_the_last_handle_goes() {
-    model(None, || {
+    model(None, [0, 1], |order| {
         let counts = Arc::new(Counts::default());
         let pool = pool(&counts, true, 2);
         let guard = used(&pool);
-        let other = thread::spawn(move || {
-            drop(guard.detach());
-            end_thread();
-        });
-        drop(pool);
-        other.join().unwrap();
+        order.run([part(move || drop(guard.detach())), part(move || drop(pool))]);
         end_thread();
         assert_eq!(counts.dropped.load(SeqCst), 1);
     });

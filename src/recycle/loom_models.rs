@@ -1,27 +1,17 @@
 //! Models of the recycler and its depot: loom runs them through every order of steps that the memory model allows.
 //!
 //! `RUSTFLAGS="--cfg blixard_loom" cargo test --release --lib loom_models`. Each model has an end where everything is
-//! counted, and items that report two users without an order between them. Models that are too large to be run through
-//! are bounded to a number of preemptions (threads interrupted where they could go on); `LOOM_MAX_PREEMPTIONS`
-//! overrides it.
+//! counted, and items that report two users without an order between them. `sync::model` says how models are run.
 #![expect(unsafe_code, reason = "calls the recycler's unsafe interface")]
 
 use super::depot::{Batch, Depot};
 use super::recycler::{Kind, Limits, Link, Recycler, Taken};
 use super::registry::end_thread;
-use crate::sync::Witness;
-use loom::thread;
+use crate::sync::{Part, Witness, model};
 use std::convert::Infallible;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-
-/// Runs a model, bounded to `preemptions` where a number is given and the environment has no other.
-fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(preemptions);
-    builder.check(run);
-}
 
 /// What a model counts. Std's atomics: they are no part of the model.
 #[derive(Default)]
@@ -131,23 +121,35 @@ fn leak(thing: Box<Thing>) -> NonNull<Thing> {
     NonNull::from(Box::leak(thing))
 }
 
+/// A part that ends as a thread does.
+fn part(run: impl FnOnce() + 'static) -> Part<()> {
+    Box::new(|| {
+        run();
+        end_thread();
+    })
+}
+
+/// Takes an item, gives it back, and ends.
+fn visit(recycler: &Recycler<Things>) -> Part<()> {
+    let recycler = recycler.clone();
+    part(move || {
+        take(&recycler).give_back();
+        drop(recycler);
+    })
+}
+
 #[test]
 fn depot_hands_each_item_on_once_and_whole() {
-    model(None, || {
+    model(None, [0; 2], |order| {
         let counts = Arc::new(Counts::default());
         let depot = loom::sync::Arc::new(Depot::new(1, 1));
-        let threads: Vec<_> = (0..2)
-            .map(|_| {
-                let (depot, item) = (loom::sync::Arc::clone(&depot), leak(Thing::boxed(&counts)));
-                thread::spawn(move || {
-                    pushed(&depot, item);
-                    drop(popped(&depot).map(unbox));
-                })
+        order.run([(); 2].map(|()| {
+            let (depot, item) = (loom::sync::Arc::clone(&depot), leak(Thing::boxed(&counts)));
+            part(move || {
+                pushed(&depot, item);
+                drop(popped(&depot).map(unbox));
             })
-            .collect();
-        for thread in threads {
-            thread.join().unwrap();
-        }
+        }));
         assert_eq!(depot.len(), 2 - counts.items_dropped.load(SeqCst));
         drop(depot);
         counts.assert_all_freed(0);
@@ -157,12 +159,12 @@ fn depot_hands_each_item_on_once_and_whole() {
 /// What one thread overflows, whole batches of two, the other one finds; each item has one user at a time.
 #[test]
 fn batches_travel_whole_between_a_thread_that_overflows_and_one_that_runs_dry() {
-    model(Some(3), || {
+    model(Some(3), [0, 1], |order| {
         let counts = Arc::new(Counts::default());
         let depot = loom::sync::Arc::new(Depot::new(4, 2));
-        let giver = {
+        let overflows = {
             let (depot, counts) = (loom::sync::Arc::clone(&depot), Arc::clone(&counts));
-            thread::spawn(move || {
+            part(move || {
                 for _ in 0..2 {
                     let mut batch = Batch::new();
                     for _ in 0..2 {
@@ -175,17 +177,19 @@ fn batches_travel_whole_between_a_thread_that_overflows_and_one_that_runs_dry() 
                 }
             })
         };
-        let mut found = 0;
-        for _ in 0..2 {
-            if let Some(batch) = depot.pop() {
-                assert_eq!(batch.len(), 2);
-                batch.for_each(|item| drop(unbox(item)));
-                found += 2;
-            }
-        }
-        assert!(depot.unneeded() <= 4);
-        giver.join().unwrap();
-        assert_eq!(counts.items_dropped.load(SeqCst), found);
+        let runs_dry = {
+            let depot = loom::sync::Arc::clone(&depot);
+            part(move || {
+                for batch in [depot.pop(), depot.pop()].into_iter().flatten() {
+                    assert_eq!(batch.len(), 2);
+                    batch.for_each(|item| drop(unbox(item)));
+                }
+                assert!(depot.unneeded() <= 4);
+            })
+        };
+        order.run([overflows, runs_dry]);
+        let found = counts.items_dropped.load(SeqCst);
+        assert!(found.is_multiple_of(2));
         assert_eq!(depot.len(), 4 - found);
         drop(depot);
         counts.assert_all_freed(0);
@@ -196,22 +200,20 @@ fn batches_travel_whole_between_a_thread_that_overflows_and_one_that_runs_dry() 
 /// and one that takes the head away and puts it back over something else.
 #[test]
 fn depot_tells_a_head_that_came_back_from_one_that_stayed() {
-    model(Some(3), || {
+    model(Some(3), [0, 1, 0], |order| {
         let counts = Arc::new(Counts::default());
         let depot = loom::sync::Arc::new(Depot::new(2, 1));
         pushed(&depot, leak(Thing::boxed(&counts)));
         pushed(&depot, leak(Thing::boxed(&counts)));
-        let holds = {
+        let takes = || {
             let depot = loom::sync::Arc::clone(&depot);
-            thread::spawn(move || drop(popped(&depot).map(unbox)))
+            part(move || drop(popped(&depot).map(unbox)))
         };
         let puts_back = {
             let depot = loom::sync::Arc::clone(&depot);
-            thread::spawn(move || popped(&depot).into_iter().for_each(|item| pushed(&depot, item)))
+            part(move || popped(&depot).into_iter().for_each(|item| pushed(&depot, item)))
         };
-        drop(popped(&depot).map(unbox));
-        holds.join().unwrap();
-        puts_back.join().unwrap();
+        order.run([takes(), puts_back, takes()]);
         // No cell is in both lists, and none in neither.
         while let Some(item) = popped(&depot) {
             drop(unbox(item));
@@ -233,22 +235,10 @@ fn depot_tells_a_head_that_came_back_from_one_that_stayed() {
 
 #[test]
 fn a_slot_left_by_one_thread_is_whole_for_the_next() {
-    model(None, || {
+    model(None, [0; 2], |order| {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 4);
-        let threads: Vec<_> = (0..2)
-            .map(|_| {
-                let recycler = recycler.clone();
-                thread::spawn(move || {
-                    take(&recycler).give_back();
-                    drop(recycler);
-                    end_thread();
-                })
-            })
-            .collect();
-        for thread in threads {
-            thread.join().unwrap();
-        }
+        order.run_apart([visit(&recycler), visit(&recycler)]);
         let totals = recycler.totals();
         assert_eq!((totals.taken, totals.returned), (2, 2));
         assert_eq!(totals.idle as u64, totals.created);
@@ -264,31 +254,17 @@ fn a_slot_left_by_one_thread_is_whole_for_the_next() {
 
 #[test]
 fn trim_and_a_thread_that_comes_agree_on_whose_a_slot_is() {
-    model(None, || {
+    model(None, [0, 1], |order| {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 4);
         // A slot of this thread's own, so that the one left behind is nobody's.
         take(&recycler).give_back();
-        {
+        loom::thread::spawn(visit(&recycler)).join().unwrap();
+        let trims = {
             let recycler = recycler.clone();
-            thread::spawn(move || {
-                take(&recycler).give_back();
-                drop(recycler);
-                end_thread();
-            })
-            .join()
-            .unwrap();
-        }
-        let other = {
-            let recycler = recycler.clone();
-            thread::spawn(move || {
-                take(&recycler).give_back();
-                drop(recycler);
-                end_thread();
-            })
+            part(move || recycler.clear())
         };
-        recycler.clear();
-        other.join().unwrap();
+        order.run_apart([visit(&recycler), trims]);
         drop(recycler);
         end_thread();
         counts.assert_all_freed(1);
@@ -297,35 +273,31 @@ fn trim_and_a_thread_that_comes_agree_on_whose_a_slot_is() {
 
 #[test]
 fn the_last_handle_goes_beside_a_take_and_a_return() {
-    model(None, || {
+    model(None, [0, 1], |order| {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 2);
-        let other = {
+        let takes = {
             let recycler = recycler.clone();
-            thread::spawn(move || {
+            part(move || {
                 let out = take(&recycler);
                 drop(recycler);
                 out.give_back();
-                end_thread();
             })
         };
-        drop(recycler);
-        other.join().unwrap();
+        order.run([takes, part(move || drop(recycler))]);
         counts.assert_all_freed(1);
     });
 }
 
 #[test]
 fn the_last_item_home_ends_a_closed_recycler_at_once() {
-    model(None, || {
+    model(None, [0; 2], |order| {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 2);
         let (mine, other, idle) = (take(&recycler), take(&recycler), take(&recycler));
         idle.give_back();
         drop(recycler);
-        let other = thread::spawn(move || other.give_back());
-        mine.give_back();
-        other.join().unwrap();
+        order.run([mine, other].map(|out| -> Part<()> { Box::new(move || out.give_back()) }));
         assert_eq!(counts.items_dropped.load(SeqCst), 3, "what lay idle too");
         end_thread();
     });
@@ -333,20 +305,11 @@ fn the_last_item_home_ends_a_closed_recycler_at_once() {
 
 #[test]
 fn two_items_come_home_to_a_recycler_that_is_closing() {
-    model(Some(2), || {
+    model(Some(2), [0, 0, 1], |order| {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 2);
-        let outs = [take(&recycler), take(&recycler)];
-        let threads = outs.map(|out| {
-            thread::spawn(move || {
-                out.give_back();
-                end_thread();
-            })
-        });
-        drop(recycler);
-        for thread in threads {
-            thread.join().unwrap();
-        }
+        let [first, second] = [take(&recycler), take(&recycler)].map(|out| part(move || out.give_back()));
+        order.run([first, second, part(move || drop(recycler))]);
         end_thread();
         counts.assert_all_freed(1);
     });
@@ -354,16 +317,11 @@ fn two_items_come_home_to_a_recycler_that_is_closing() {
 
 #[test]
 fn an_item_for_which_nobody_has_room_comes_home_to_a_recycler_that_is_closing() {
-    model(None, || {
+    model(None, [0, 1], |order| {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 0);
         let out = take(&recycler);
-        let other = thread::spawn(move || {
-            out.give_back();
-            end_thread();
-        });
-        drop(recycler);
-        other.join().unwrap();
+        order.run([part(move || out.give_back()), part(move || drop(recycler))]);
         end_thread();
         counts.assert_all_freed(1);
     });
@@ -372,32 +330,32 @@ fn an_item_for_which_nobody_has_room_comes_home_to_a_recycler_that_is_closing() 
 /// Such a thread never adopts a slot again, so nobody may rely on its looking later.
 #[test]
 fn a_thread_that_has_ended_gives_back_beside_the_closing() {
-    model(None, || {
+    model(None, [0, 1], |order| {
         let counts = Arc::new(Counts::default());
         let recycler = recycler(&counts, 2);
-        let other = {
+        let ends_first: Part<()> = {
             let recycler = recycler.clone();
-            thread::spawn(move || {
+            Box::new(move || {
                 let out = take(&recycler);
                 drop(recycler);
                 end_thread();
                 out.give_back();
             })
         };
-        drop(recycler);
-        other.join().unwrap();
+        order.run([ends_first, part(move || drop(recycler))]);
         counts.assert_all_freed(1);
     });
 }
 
+/// The thread that gives back must live on, so it is the model's own, and there is one order.
 #[test]
 fn a_return_beside_the_closing_is_made_good_at_the_next_adoption() {
-    model(None, || {
+    model(None, [0], |_| {
         let counts = Arc::new(Counts::default());
         let first = recycler(&counts, 2);
         let second = recycler(&counts, 2);
         let out = take(&first);
-        let other = thread::spawn(move || drop(first));
+        let other = loom::thread::spawn(move || drop(first));
         out.give_back();
         other.join().unwrap();
         take(&second).give_back();
@@ -411,19 +369,14 @@ fn a_return_beside_the_closing_is_made_good_at_the_next_adoption() {
 /// A thread that adopts a slot elsewhere tidies up closed recyclers; one whose items are still out it must let be.
 #[test]
 fn a_closed_recycler_with_items_out_keeps_its_slots_apart() {
-    model(None, || {
+    model(None, [0; 2], |order| {
         let counts = Arc::new(Counts::default());
         let first = recycler(&counts, 2);
         let second = recycler(&counts, 2);
         let (mine, other) = (take(&first), take(&first));
         drop(first);
         take(&second).give_back();
-        let other = thread::spawn(move || {
-            other.give_back();
-            end_thread();
-        });
-        mine.give_back();
-        other.join().unwrap();
+        order.run([mine, other].map(|out| part(move || out.give_back())));
         drop(second);
         end_thread();
         counts.assert_all_freed(2);

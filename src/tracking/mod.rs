@@ -59,7 +59,12 @@ mod report;
 mod section;
 #[cfg(all(feature = "allocation-tracking", not(blixard_loom)))]
 mod sites;
+#[cfg(any(all(feature = "allocation-tracking", not(blixard_loom)), all(test, blixard_loom)))]
+mod slots;
 mod task;
+
+#[cfg(all(test, blixard_loom))]
+mod loom_models;
 
 pub use allocator::TrackingAllocator;
 pub use options::{Sites, Tracking, TrackingOptions};

@@ -36,16 +36,16 @@ thread_cell! {
     static WALKING: Cell<bool> = Cell::new(false)
 }
 
-/// `SeqCst`: pairs with [`start`]; see `Slot::draw`.
+/// Relaxed: `Slot::draw` has the fence that orders it.
 pub(in crate::tracking) fn rate() -> u64 {
-    RATE.load(Ordering::SeqCst)
+    RATE.load(Ordering::Relaxed)
 }
 
 /// Turns sites on. Gives the rate that holds, which is an earlier caller's if there was one.
 pub(in crate::tracking) fn start(rate: u64, frames_max: usize) -> u64 {
     walk::prepare();
     FRAMES.store(frames_max.clamp(1, FRAMES_MAX), Ordering::Relaxed);
-    match RATE.compare_exchange(0, rate, Ordering::SeqCst, Ordering::SeqCst) {
+    match RATE.compare_exchange(0, rate, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => {
             crate::tracking::counters::wake();
             rate
