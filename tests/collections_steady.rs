@@ -5,7 +5,9 @@
 #![cfg(not(blixard_no_recycle))]
 
 use blixard_arena::arena::AnyArena;
-use blixard_arena::collections::{Box, FixedState, FlatMap, FlatSet, String, Vec};
+use blixard_arena::collections::{
+    Box, FixedState, FlatMap, FlatSet, SmallVec, String, Vec, collect_exact, headroom, reserve_with_headroom,
+};
 use blixard_arena::{ArenaOptions, Reset, unsize_box};
 use std::fmt::Write;
 use std::time::Duration;
@@ -114,4 +116,15 @@ fn no_collection_calls_the_allocator() {
     assert_eq!(calls(), made);
     drop(map);
     assert_eq!(calls().1, before.1, "and both are freed");
+
+    // Room with headroom is one block, and so is a collect whose length nobody knows; short lists have none.
+    let before = calls().0;
+    let mut list = std::vec::Vec::with_capacity(headroom(1000));
+    list.extend(0..1010_u32);
+    reserve_with_headroom(&mut list, 10);
+    assert_eq!(calls().0 - before, 1);
+    let odd = collect_exact(list.iter().filter(|n| *n % 2 == 1));
+    assert_eq!((odd.len(), calls().0 - before), (505, 2));
+    let short: SmallVec<u32> = list[..8].iter().copied().collect();
+    assert_eq!((short.spilled(), calls().0 - before), (false, 2));
 }

@@ -1,51 +1,38 @@
-//! No allocator call where a string pool promises none: hits, pins, holding, clones, drops, constants, promotion into room.
-#![expect(unsafe_code, reason = "a counting global allocator")]
+//! No allocator call where a string pool promises none: hits, pins, holding, clones, drops, constants, promotion into room,
+//! the process's own pool; and few where names are new.
+//!
+//! Over the public API, with dhat as the global allocator in its testing mode. This file holds one test, because dhat counts
+//! the whole process.
 
-use blixard_arena::intern::{InternedString, StringPoolOptions};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-thread_local! {
-    /// Calls of this thread: the one that runs the tests makes its own.
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: passes everything on to `System`.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: the caller's contract.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: the caller's contract.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: the caller's contract.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
+use blixard_arena::intern::{InternedString, StringPoolOptions, intern, pin};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// Blocks so far, and blocks live.
+fn calls() -> (u64, usize) {
+    let stats = dhat::HeapStats::get();
+    (stats.total_blocks, stats.curr_blocks)
+}
 
 blixard_arena::constant_names! { Role { LEADER = "leader", FOLLOWER = "follower" } }
 
 #[test]
 fn hits_pins_and_holders_call_no_allocator() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    // The harness's own thread allocates when it has started this one.
+    let mut before = (0, 0);
+    while before != calls() {
+        before = calls();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
     let pool = StringPoolOptions::new().constants(Role::SET).build();
     let texts: Vec<String> = (0..500).map(|i| format!("vm-{i}")).collect();
     let held: Vec<InternedString> = texts.iter().map(|text| pool.intern(text)).collect();
     let mut kept: Vec<InternedString> = Vec::with_capacity(texts.len());
     // Frees the tables that were replaced on the way.
     pool.sweep();
-    let before = CALLS.get();
-    assert!(before > 0);
+    let before = calls();
     for _ in 0..20 {
         let pin = pool.pin();
         for (text, held) in texts.iter().zip(&held) {
@@ -61,5 +48,22 @@ fn hits_pins_and_holders_call_no_allocator() {
         assert!(pool.figures().entries == 502 && pool.clone().figures().pins == 0);
         assert_eq!(pool.sweep(), 0);
     }
-    assert_eq!(CALLS.get() - before, 0);
+    assert_eq!(calls(), before);
+
+    // The process's own pool, its pins held and moved.
+    let held: Vec<InternedString> = texts.iter().map(|text| intern(text)).collect();
+    let before = calls();
+    for (text, held) in texts.iter().zip(&held) {
+        let pin = pin();
+        assert!(pin.intern(text) == *held && intern(text) == held.clone());
+    }
+    assert_eq!(calls(), before);
+
+    // New names lie in chunks and tables that double: far less than a block for each.
+    let texts: Vec<String> = (0..10_000).map(|i| format!("new-{i}")).collect();
+    let mut kept = Vec::with_capacity(texts.len());
+    let before = calls();
+    kept.extend(texts.iter().map(|text| pool.intern(text)));
+    let blocks = calls().0 - before.0;
+    assert!(blocks < 1_000, "{blocks} blocks for 10,000 new names");
 }
