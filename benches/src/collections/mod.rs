@@ -2,10 +2,11 @@
 
 pub mod map;
 pub mod push;
+pub mod short;
 pub mod text;
 pub mod threshold;
 
 use crate::contest::Named;
 
 /// The groups, by name.
-pub const GROUPS: &[&[Named]] = &[push::GROUPS, text::GROUPS, map::GROUPS, threshold::GROUPS];
+pub const GROUPS: &[&[Named]] = &[push::GROUPS, short::GROUPS, text::GROUPS, map::GROUPS, threshold::GROUPS];

@@ -6,7 +6,7 @@
 //!
 //! Invariants: what is counted lies between the probe's two calls, the first request's set-up included; parsing and
 //! numbering come before; the checksum is of what was built, read back from where it lies, and equal in the three forms.
-//! Cost: a requests' fields in memory for each request of a pass.
+//! Cost: the fields of a whole pass lie in memory.
 
 mod arcs;
 mod collections;

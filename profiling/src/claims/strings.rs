@@ -39,15 +39,16 @@ macro_rules! reason {
     };
 }
 
-/// What only this VM is called.
-fn own<'b>(vm: &VmRequest<'b>) -> [&'b str; 2] {
-    [vm.spec.name, vm.spec.config_path]
+/// What this VM alone is called, or few others are.
+fn own<'b>(vm: &VmRequest<'b>, request: &Parsed<'b>) -> impl Iterator<Item = &'b str> {
+    let values = request.pairs[vm.pairs.clone()].iter().map(|&(_, value)| value);
+    [vm.spec.name, vm.spec.config_path].into_iter().chain(values)
 }
 
-/// What others are called too.
+/// Names of which there are few.
 fn shared<'b>(vm: &VmRequest<'b>, request: &Parsed<'b>) -> impl Iterator<Item = &'b str> {
-    let pairs = request.pairs[vm.pairs.clone()].iter().flat_map(|&(key, value)| [key, value]);
-    [vm.spec.tenant, vm.spec.gpu_spec].into_iter().chain(pairs)
+    let keys = request.pairs[vm.pairs.clone()].iter().map(|&(key, _)| key);
+    [vm.spec.tenant, vm.spec.gpu_spec].into_iter().chain(keys)
 }
 
 /// An owned `String` for each text.
@@ -58,7 +59,7 @@ struct Heap {
 impl Form for Heap {
     fn serve(&mut self, request: &Parsed<'_>, sum: &mut Xxh3) {
         for vm in &request.vms {
-            self.texts.extend(own(vm).map(str::to_owned));
+            self.texts.extend(own(vm, request).map(str::to_owned));
             self.texts.extend(shared(vm, request).map(str::to_owned));
             self.texts.push(reason!(vm, format));
         }
@@ -69,7 +70,7 @@ impl Form for Heap {
     }
 }
 
-/// What others are called too is interned, the rest goes into recycled `String`s.
+/// Names of which there are few are interned, the rest goes into recycled `String`s.
 struct FromPools {
     names: StringPool,
     own: TypedObjectPool<String>,
@@ -105,7 +106,7 @@ impl Form for FromPools {
         let mut texts = std::mem::take(&mut self.texts);
         let pin = self.names.pin();
         for vm in &request.vms {
-            texts.extend(own(vm).map(|text| self.write(|into| into.push_str(text))));
+            texts.extend(own(vm, request).map(|text| self.write(|into| into.push_str(text))));
             texts.extend(shared(vm, request).map(|text| Text::Name(pin.intern(text).to_interned())));
             texts.push(self.write(|into| reason!(vm, write, into).expect("a `String` takes all")));
         }
@@ -129,7 +130,7 @@ impl Form for InArena {
         let arena = &*self.pool.acquire();
         let mut texts = collections::Vec::new_in(arena);
         for vm in &request.vms {
-            texts.extend(own(vm).map(|text| &*arena.alloc_str(text)));
+            texts.extend(own(vm, request).map(|text| &*arena.alloc_str(text)));
             texts.extend(shared(vm, request).map(|text| &*arena.alloc_str(text)));
             texts.push(&*arena.format(reason!(vm, format_args)));
         }

@@ -6,6 +6,7 @@
 
 mod options;
 mod processes;
+mod table;
 mod workers;
 
 use std::fmt;
@@ -20,12 +21,13 @@ use serde::de::DeserializeOwned;
 
 pub use options::Options;
 use processes::{ProcessError, Processes};
+use table::table;
 use workers::{Purpose, Tracked, Workers};
 
 use crate::claims::{Claim, Count};
 use crate::input::{self, Trace};
 use crate::replay::Outcome;
-use crate::report::{self, Input, PhaseNs, Report, RequestNs, Round, Spread, units};
+use crate::report::{self, Input, PhaseNs, Report, RequestNs, Round, Spread};
 use crate::sites::SitesFile;
 use crate::strategy::Name;
 use crate::worker::Job;
@@ -430,71 +432,4 @@ fn progress(steps: usize) -> ProgressBar {
 fn machine() -> String {
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     format!("{} {}, {processors} CPUs", std::env::consts::OS, std::env::consts::ARCH)
-}
-
-/// The report's figures as text in columns.
-#[expect(clippy::cast_precision_loss, reason = "bytes of a run stay far below 2^52")]
-fn table(report: &Report) -> String {
-    let input = &report.input;
-    let mut text = format!(
-        "{} VMs on {} nodes ({}): {} requests of {} VMs, threads: {}\n\n",
-        input.vms, input.nodes, input.source, input.requests, input.batch, input.threads
-    );
-    let titles = [
-        "strategy",
-        "p50",
-        "p99",
-        "mean",
-        "parse",
-        "build",
-        "place",
-        "encode",
-        "release",
-        "calls/req",
-        "steady",
-        "bytes/req",
-        "peak",
-    ];
-    let row = |cells: &[String]| {
-        let (first, others) = cells.split_first().expect("a row has a title");
-        let others: Vec<_> = others.iter().map(|cell| format!("{cell:>11}")).collect();
-        format!("{first:<26}{}\n", others.concat())
-    };
-    text.push_str(&row(&titles.map(str::to_owned)));
-    for strategy in &report.strategies {
-        let (whole, phases) = (&strategy.ns_per_request, &strategy.phase_ns_mean);
-        let mut cells = vec![strategy.name.clone()];
-        cells.extend([whole.p50, whole.p99, whole.mean].map(units::nanos));
-        cells.extend(phases.named().map(|(_, ns)| units::nanos(ns)));
-        cells.push(units::count(strategy.allocator_calls_per_request));
-        cells.push(units::count(strategy.steady_allocator_calls_per_request));
-        cells.push(units::bytes(strategy.allocated_bytes_per_request));
-        cells.push(units::bytes(strategy.peak_live_bytes as f64));
-        text.push_str(&row(&cells));
-    }
-    if !report.ratios.is_empty() {
-        text.push('\n');
-        let titles = ["times", "build", "release", "both", "total", "  both by round"];
-        text.push_str(&row(&titles.map(str::to_owned)));
-    }
-    for (name, ratio) in &report.ratios {
-        let mut cells = vec![name.clone()];
-        cells.extend([ratio.build, ratio.release, ratio.build_and_release, ratio.total].map(units::ratio));
-        if let Some(rounds) = &ratio.rounds {
-            let Spread { min, median, max } = rounds.build_and_release;
-            cells.push(format!("  {median:.2} ({min:.2} to {max:.2})"));
-        }
-        text.push_str(&row(&cells));
-    }
-    if !report.claims.is_empty() {
-        text.push('\n');
-        let titles = ["per request"].into_iter().chain(report::Claim::COLUMNS);
-        text.push_str(&row(&titles.map(str::to_owned).collect::<Vec<_>>()));
-    }
-    for claim in &report.claims {
-        let mut cells = vec![claim.name.clone()];
-        cells.extend(claim.cells());
-        text.push_str(&row(&cells));
-    }
-    text
 }

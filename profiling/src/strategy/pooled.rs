@@ -1,14 +1,13 @@
 //! Strategy `pooled`: plain std types that are recycled one by one instead of freed, and names that are stored once.
 //!
-//! What recurs is interned: metadata keys and values are a word each, counted. What does not (names, paths, reasons) is copied into texts that
-//! keep their memory, inside of proposals and decisions out of pools. Lists come from pools too.
+//! Metadata keys, of which there are few, are interned: a word each, counted. All other texts are copied over old ones, in proposals
+//! and decisions out of pools. Lists come from pools too.
 //!
 //! Invariants: the same values as in [`heap`](super::heap), each owned, each fit to outlive the request.
 //! Cost: no heap call once the pools are warm, but for the backtraces of sampled leak sites; an atomic addition and a
-//! subtraction for each name that is held.
+//! subtraction for each key.
 
 use std::fmt::Write as _;
-use std::iter::Map;
 use std::mem;
 use std::slice;
 
@@ -23,9 +22,72 @@ use control_plane::scheduler::heap::Decision;
 use crate::replay::{Desk, Phase, Strategy};
 use crate::request::{Request, RequestError, VmRequest};
 
-/// Metadata as names: unique keys, ascending.
-type Labels = SmallVec<Label>;
-type Label = (InternedString, InternedString);
+/// Metadata: unique keys, ascending; the values one after the other in one text, so that all share its memory.
+#[derive(Debug, Default)]
+struct Labels {
+    keys: SmallVec<Key>,
+    values: String,
+}
+
+/// A key, and where its value ends.
+type Key = (InternedString, usize);
+
+impl Labels {
+    /// Takes pairs over in any order, of equal keys the last.
+    fn assign(&mut self, pin: &StringPin<'_>, pairs: &[(&str, &str)]) {
+        let mut sorted: SmallVec<(&str, &str), 16> = SmallVec::from_slice(pairs);
+        sorted.sort_by_key(|(key, _)| *key);
+        sorted.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                *earlier = *later;
+            }
+            same
+        });
+        self.clear();
+        for (key, value) in sorted {
+            self.values.push_str(value);
+            self.keys.push((pin.intern(key).to_interned(), self.values.len()));
+        }
+    }
+
+    fn pairs(&self) -> Pairs<'_> {
+        Pairs { keys: self.keys.iter(), values: &self.values, start: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.values.clear();
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let spilled = if self.keys.spilled() { self.keys.capacity() } else { 0 };
+        spilled * size_of::<Key>() + self.values.capacity()
+    }
+}
+
+/// Goes through [`Labels`].
+struct Pairs<'l> {
+    keys: slice::Iter<'l, Key>,
+    values: &'l str,
+    start: usize,
+}
+
+impl<'l> Iterator for Pairs<'l> {
+    type Item = (&'l str, &'l str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, end) = self.keys.next()?;
+        let value = &self.values[mem::replace(&mut self.start, *end)..*end];
+        Some((key.as_str(), value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.keys.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Pairs<'_> {}
 
 /// What stands beside a proposal: its metadata, and what was decided.
 #[derive(Debug)]
@@ -36,7 +98,7 @@ struct Beside {
 
 impl Beside {
     fn empty() -> Self {
-        Self { labels: Labels::new(), decision: Decision { placement: None, reason: String::new() } }
+        Self { labels: Labels::default(), decision: Decision { placement: None, reason: String::new() } }
     }
 
     fn clear(&mut self) {
@@ -46,8 +108,7 @@ impl Beside {
     }
 
     fn heap_bytes(&self) -> usize {
-        let labels = if self.labels.spilled() { self.labels.capacity() * size_of::<Label>() } else { 0 };
-        labels + self.decision.reason.capacity()
+        self.labels.heap_bytes() + self.decision.reason.capacity()
     }
 }
 
@@ -60,7 +121,7 @@ struct Vm {
 
 /// The proposal, with its metadata from beside it.
 impl AnyProposal for Vm {
-    type Pairs<'p> = Map<slice::Iter<'p, Label>, fn(&'p Label) -> (&'p str, &'p str)>;
+    type Pairs<'p> = Pairs<'p>;
     type Arguments<'p> = std::iter::Empty<&'p str>;
 
     fn id(&self) -> ProposalId {
@@ -77,8 +138,7 @@ impl AnyProposal for Vm {
 
     fn view(&self) -> View<'_, Self> {
         let (config, lifetime) = self.proposal.data.create_vm().expect("a request creates VMs");
-        let metadata: Self::Pairs<'_> = self.beside.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        View::CreateVm { spec: config.spec(), metadata, lifetime }
+        View::CreateVm { spec: config.spec(), metadata: self.beside.labels.pairs(), lifetime }
     }
 }
 
@@ -149,7 +209,7 @@ impl Strategy for Pools {
         for vm in &fields {
             let (mut proposal, mut beside) = (RAFT_PROPOSAL_POOL.acquire(), self.beside.acquire());
             proposal.assign_create_vm(vm.id, vm.lifetime, &vm.spec, &[]);
-            label(&mut beside.labels, &pin, &pairs[vm.pairs.clone()]);
+            beside.labels.assign(&pin, &pairs[vm.pairs.clone()]);
             vms.push(Vm { proposal, beside });
         }
         desk.clock.lap(Phase::Build);
@@ -176,21 +236,6 @@ impl Strategy for Pools {
     }
 }
 
-/// The pairs by ascending key, of equal keys the last, as names that are held.
-fn label(labels: &mut Labels, pin: &StringPin<'_>, pairs: &[(&str, &str)]) {
-    let mut sorted: SmallVec<(&str, &str), 16> = SmallVec::from_slice(pairs);
-    sorted.sort_by_key(|(key, _)| *key);
-    sorted.dedup_by(|later, earlier| {
-        let same = later.0 == earlier.0;
-        if same {
-            *earlier = *later;
-        }
-        same
-    });
-    let held = |text| pin.intern(text).to_interned();
-    labels.extend(sorted.iter().map(|&(key, value)| (held(key), held(value))));
-}
-
 /// An empty list of other elements of the same size in the same memory: std collects in place.
 fn emptied<A, B>(mut list: Vec<A>) -> Vec<B> {
     list.clear();
@@ -206,12 +251,12 @@ mod tests {
     #[test]
     fn labels_are_what_a_sorted_map_would_hold() {
         let names = StringPool::new();
-        let mut labels = Labels::new();
-        let many: Vec<_> = (0..100).map(|at| (["b", "", "a", "zone", "app"][at * 7 % 5], ["x", "y"][at % 2])).collect();
+        let mut labels = Labels::default();
+        let many: Vec<_> =
+            (0..100).map(|at| (["b", "", "a", "zone", "app"][at * 7 % 5], ["x", "", "longer"][at % 3])).collect();
         for pairs in [&many[..0], &many[..1], &many[..5], &many[..12], &many] {
-            labels.clear();
-            label(&mut labels, &names.pin(), pairs);
-            let found: Vec<_> = labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            labels.assign(&names.pin(), pairs);
+            let found: Vec<_> = labels.pairs().collect();
             let model: BTreeMap<_, _> = pairs.iter().copied().collect();
             assert_eq!(found, model.into_iter().collect::<Vec<_>>());
         }
