@@ -21,6 +21,7 @@
 //! | [`intern`] | names: stored once in a request, or once in the process; which to take when |
 //! | [`pool`] | what outlives a request: recycled objects, buffers, vectors |
 //! | [`tracking`] | allocation figures of sections, tasks and the process (feature `allocation-tracking`) |
+//! | [`guide`] | which of them to take when, each advice with a figure |
 //!
 //! Features, all off by default: `bytes` (the bytes of sealed arenas and of pooled buffers become `bytes::Bytes` without a
 //! copy), `serde` (collections serialise, and deserialise into an arena), `string-interner` (its traits for our symbols, and a
@@ -33,6 +34,7 @@
 pub mod arc;
 pub mod arena;
 pub mod collections;
+pub mod guide;
 mod hash;
 pub mod intern;
 pub mod pool;
