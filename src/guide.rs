@@ -12,16 +12,18 @@
 //! | is shared by many requests and costly to make | a [cache](#a-cache-what-many-requests-share) |
 //! | none of these | the [plain heap](#the-plain-heap-all-else) |
 //!
-//! Times are from one machine, a virtual 2-core x86-64 with glibc; what counts are the ratios, each of one run. `ratios` stands for
-//! `cargo run --release -p benches --bin ratios --`, `profiling` for `cargo run --release -p profiling --`; run both on a machine that does nothing else.
+//! Times are from one machine, a virtual 2-core x86-64 with glibc; what counts are the ratios, each of one run. `ratios`
+//! stands for `cargo run --release -p benches --bin ratios --`, `profiling` for `cargo run --release -p profiling --`;
+//! run both on a machine that does nothing else.
 //!
 //! # An arena: what ends with its request
 //!
-//! The first choice, and often the only one. A value costs 1 ns where a `Box` and its free cost 14 (`ratios bump/u64`), a text of 16 bytes a
-//! tenth of a `String` (`ratios bump/str`), and to get the arena and give it back costs no more than one `Box` (`ratios pool/acquire`):
-//! it pays from the second allocation on.
+//! The first choice, and often the only one. A value costs 1 ns where a `Box` and its free cost 14 (`ratios bump/u64`), a
+//! text of 16 bytes a tenth of a `String` (`ratios bump/str`), and to get the arena and give it back costs no more than
+//! one `Box` (`ratios pool/acquire`): it pays from the second allocation on.
 //!
-//! What that makes of a request, by `profiling --pods PODS.csv --nodes NODES.csv`, 16 VMs of a public trace, the same bytes out:
+//! What that makes of a request, by `profiling --pods PODS.csv --nodes NODES.csv`, 16 VMs of a public trace, the same
+//! bytes out:
 //!
 //! | | build and release | allocator calls, second half of the run | peak of live bytes |
 //! |---|---:|---:|---:|
@@ -31,8 +33,8 @@
 //!
 //! The pools save the allocator's calls too, but each object and each name is still taken and given back by itself.
 //!
-//! Not for: one structure that grows and shrinks for hours, since an arena gives nothing back before its end; values that outlive
-//! their requests each for its own time.
+//! Not for: one structure that grows and shrinks for hours, since an arena gives nothing back before its end; values that
+//! outlive their requests each for its own time.
 //!
 //! ```
 //! use blixard_arena::ArenaPool;
@@ -47,53 +49,61 @@
 //!
 //! # An interner: names that come again
 //!
-//! For equality by one word, for tables keyed by names, and for memory: a million names take 32 bytes each beside their texts
-//! (`cargo run --release -p benches --bin names_memory`). Not for speed of making: to copy a text into an arena takes 1.6 ns, to find it among 10,000
-//! interned ones under a [pin](crate::intern::StringPool::pin) 12, to hold it a few more; to enter a new one 95 to 111 (`ratios bump/str`,
-//! `ratios intern/shared-hit-10000`, `ratios intern/shared-fill`). So intern what is met some ten times before it is let go: tenants, nodes,
-//! keys of labels, states. The identifier of a request, a path, a value with a number in it are no such names: when the main job's pooled strategy interned
-//! the values of labels as well, 12,000 of them, its build took 3.5 times as long, and 5.6 allocator calls a request instead of 0.9.
+//! For equality by one word, for tables keyed by names, and for memory: a million names take 32 bytes each beside their
+//! texts (`cargo run --release -p benches --bin names_memory`). Not for speed of making: to copy a text into an arena
+//! takes 1.6 ns, to find it among 10,000 interned ones under a [pin](crate::intern::StringPool::pin) 12, to hold it a few
+//! more; to enter a new one 95 to 111 (`ratios bump/str`, `ratios intern/shared-hit-10000`, `ratios intern/shared-fill`).
+//! So intern what is met some ten times before it is let go: tenants, nodes, keys of labels, states. The identifier of a
+//! request, a path, a value with a number in it are no such names: when the main job's pooled strategy interned the
+//! values of labels as well, 12,000 of them, its build took 3.5 times as long, and 5.6 allocator calls a request instead
+//! of 0.9.
 //!
-//! Names that end with their request belong into an [`ArenaInterner`](crate::intern::ArenaInterner): a new one costs a quarter to a fifth
-//! of one in the pool (`ratios intern/fill-10000`). Names known when the program is written are [constants](crate::constant_names), and cost nothing.
+//! Names that end with their request belong into an [`ArenaInterner`](crate::intern::ArenaInterner): a new one costs a
+//! quarter to a fifth of one in the pool (`ratios intern/fill-10000`). Names known when the program is written are
+//! [constants](crate::constant_names), and cost nothing.
 //!
 //! # A pool: what outlives its request and comes again
 //!
-//! A buffer on its way to a socket, a proposal that waits for its quorum. To take a buffer of 1 KiB and give it back costs half of `malloc` and
-//! `free`, one of 64 KiB less than a quarter (`ratios pool/buffer`); where one thread takes and another gives back, a fourteenth
-//! (`ratios pool/handover`). What saves most is not the object but the memory inside of it: texts and lists that keep their room.
+//! A buffer on its way to a socket, a proposal that waits for its quorum. To take a buffer of 1 KiB and give it back
+//! costs half of `malloc` and `free`, one of 64 KiB less than a quarter (`ratios pool/buffer`); where one thread takes
+//! and another gives back, a fourteenth (`ratios pool/handover`). What saves most is not the object but the memory inside
+//! of it: texts and lists that keep their room.
 //!
-//! Not for what ends with its request: the same object in an arena costs a quarter of that, and nothing to give back. Nor for small objects that own nothing: 4 ns
-//! are saved over the heap's 14 only where the type is large or holds memory of its own, and every pool is one more thing to bound.
+//! Not for what ends with its request: the same object in an arena costs a quarter of that, and nothing to give back. Nor
+//! for small objects that own nothing: 4 ns are saved over the heap's 14 only where the type is large or holds memory of
+//! its own, and every pool is one more thing to bound.
 //!
 //! # `SmallVec`: short lists in values that stay
 //!
-//! Where a list is nearly always within its place, in values on the heap: four numbers in a [`SmallVec`](crate::collections::SmallVec) of eight take 0.58 of a
-//! `Vec` with capacity. Beyond its place it loses: twelve take 2.2 times as long as a `Vec` that knew its length. In an
-//! arena [`Vec`](crate::collections::Vec) beats it either way, 0.56 and 0.19 of its time (`ratios collections/short`), and moves in 32 bytes.
+//! Where a list is nearly always within its place, in values on the heap: four numbers in a
+//! [`SmallVec`](crate::collections::SmallVec) of eight take 0.58 of a `Vec` with capacity. Beyond its place it loses:
+//! twelve take 2.2 times as long as a `Vec` that knew its length. In an arena [`Vec`](crate::collections::Vec) beats it
+//! either way, 0.56 and 0.19 of its time (`ratios collections/short`), and moves in 32 bytes.
 //!
 //! # `FlatMap`: maps that are built and let go
 //!
-//! Labels, headers, fields: a [`FlatMap`](crate::collections::FlatMap) of four pairs is built in a seventh of hashbrown's time in an arena, in a quarter on the heap
-//! (`ratios collections/map-4/build`), and keeps the order of insertion. A look-up takes 1.2 to 1.4 times as long
-//! (`ratios collections/map-`): a table that is read for hours is hashbrown's.
+//! Labels, headers, fields: a [`FlatMap`](crate::collections::FlatMap) of four pairs is built in a seventh of hashbrown's
+//! time in an arena, in a quarter on the heap (`ratios collections/map-4/build`), and keeps the order of insertion. A
+//! look-up takes 1.2 to 1.4 times as long (`ratios collections/map-`): a table that is read for hours is hashbrown's.
 //!
 //! # A cache: what many requests share
 //!
-//! Configs, catalogues, compiled rules: held by the service as `Arc`s, in `arc`'s caches (feature `cache`) where there are too many to hold all. A request
-//! takes one count of what it shares, by [`adopt`](crate::Arena::adopt), and passes on plain references: 2 operations on counts a request where a clone
-//! per use makes 256 and one per proposal 64 (`profiling`, "Arc operations").
+//! Configs, catalogues, compiled rules: held by the service as `Arc`s, in `arc`'s caches (feature `cache`) where there
+//! are too many to hold all. A request takes one count of what it shares, by [`adopt`](crate::Arena::adopt), and passes
+//! on plain references: 2 operations on counts a request where a clone per use makes 256 and one per proposal 64
+//! (`profiling`, "Arc operations").
 //!
 //! # The plain heap: all else
 //!
-//! A modern allocator takes 8 to 15 ns for a value and its free (`ratios bump/u64`; `cargo bench -p benches --bench tracking`). Start-up,
-//! configuration, long-lived structures, code that allocates three times per request: leave them there, nobody will notice. To see who does
-//! allocate, [`tracking`](crate::tracking) costs a sixth of an allocation when it counts.
+//! A modern allocator takes 8 to 15 ns for a value and its free (`ratios bump/u64`; `cargo bench -p benches --bench
+//! tracking`). Start-up, configuration, long-lived structures, code that allocates three times per request: leave them
+//! there, nobody will notice. To see who does allocate, [`tracking`](crate::tracking) costs a sixth of an allocation when
+//! it counts.
 //!
 //! # What was hoped for, and what comes out
 //!
-//! `profiling` counts, kind by kind, how many fewer allocations and `Arc` operations a request needs than on the plain heap; each
-//! replay does one kind of thing and nothing else (the public trace, from the first request on):
+//! `profiling` counts, kind by kind, how many fewer allocations and `Arc` operations a request needs than on the plain
+//! heap; each replay does one kind of thing and nothing else (the public trace, from the first request on):
 //!
 //! | | hoped of pools | heap, per request | pools | arena |
 //! |---|---:|---:|---:|---:|
@@ -102,6 +112,6 @@
 //! | collection allocations | 40 to 60 % | 36 | 99.8 % | 99.99 % |
 //! | `Arc` operations | 50 to 70 % | 256 | 75 % | 99.2 % |
 //!
-//! A pool that is warm saves nearly all allocations, when the memory inside of its objects is kept too. What it cannot save is the work on
-//! each object and each count; that is why the arena is 3.5 times faster for the same request.
+//! A pool that is warm saves nearly all allocations, when the memory inside of its objects is kept too. What it cannot
+//! save is the work on each object and each count; that is why the arena is 3.5 times faster for the same request.
 #![forbid(unsafe_code)]
