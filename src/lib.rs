@@ -32,6 +32,8 @@
 
 #[cfg(feature = "cache")]
 pub mod arc;
+#[cfg(feature = "archive")]
+pub mod archive;
 pub mod arena;
 pub mod collections;
 pub mod guide;

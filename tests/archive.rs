@@ -1,0 +1,332 @@
+//! Archives: from arena and heap to the same bytes and back, and what is said of bytes that are not right.
+#![cfg(feature = "archive")]
+#![forbid(unsafe_code)]
+
+mod archive_samples;
+
+use archive_samples::{ArchivedHeapProposal, HeapProposal, PROPOSAL, Proposal, heap_proposal};
+use blixard_arena::archive::{
+    self, ArchiveError, Checked, DecodeError, HEADER_BYTES, Header, List, Pair, Schema, Text, rkyv, tag,
+};
+use blixard_arena::collections::{self, FlatMap, FlatSet};
+use blixard_arena::{Arena, ArenaOptions, SharedArena};
+
+fn refused(bytes: &[u8]) -> ArchiveError {
+    archive::access::<Proposal<'_>>(&archive::aligned(bytes)).expect_err("refused")
+}
+
+/// The bytes after `alter`, with a checksum that holds again.
+fn resealed(bytes: &[u8], alter: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    alter(&mut bytes);
+    // The error says what the checksum should be.
+    if let ArchiveError::Checksum { found, .. } = refused(&bytes) {
+        bytes[8..16].copy_from_slice(&found.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn arena_and_heap_give_the_same_bytes_and_come_back() {
+    let bytes = archive::encode(&PROPOSAL).unwrap();
+    assert_eq!(bytes, archive::encode(&heap_proposal()).unwrap());
+    let archived = archive::access::<Proposal<'_>>(&bytes).unwrap();
+    assert_eq!(archived.name.as_str(), PROPOSAL.name);
+    assert_eq!(archived.metadata[1].1, *"ключ");
+    assert_eq!(archived.scores[1].0.to_native(), u64::MAX);
+    assert_eq!(archived.zones[2][0].len(), 44);
+
+    let arena = Arena::new();
+    assert_eq!(archive::decode_in::<Proposal<'_>, _>(archived, &arena).unwrap(), PROPOSAL);
+    let shared = SharedArena::new();
+    assert_eq!(archive::decode_in::<Proposal<'_>, _>(archived, &shared).unwrap(), PROPOSAL);
+    let heap: HeapProposal = rkyv::deserialize::<_, rkyv::rancor::Error>(archived).unwrap();
+    assert_eq!(heap, heap_proposal());
+}
+
+#[test]
+fn the_librarys_own_collections_become_the_bytes_of_what_they_hold() {
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct Growing<'a> {
+        #[rkyv(with = Text)]
+        name: collections::String<&'a Arena>,
+        #[rkyv(with = List<Pair<Text>>)]
+        map: FlatMap<&'a str, u32, &'a Arena>,
+        #[rkyv(with = List<Text>)]
+        set: FlatSet<&'a str>,
+        ids: collections::Vec<u64, &'a Arena>,
+        limits: FlatMap<u16, u64>,
+        kinds: FlatSet<u8, &'a Arena>,
+    }
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct Frozen<'a> {
+        #[rkyv(with = Text)]
+        name: &'a str,
+        #[rkyv(with = List<Pair<Text>>)]
+        map: &'a [(&'a str, u32)],
+        #[rkyv(with = List<Text>)]
+        set: &'a [&'a str],
+        #[rkyv(with = List)]
+        ids: &'a [u64],
+        #[rkyv(with = List)]
+        limits: &'a [(u16, u64)],
+        kinds: Vec<u8>,
+    }
+    impl Schema for Growing<'_> {
+        const NAME: &'static str = "test.collections";
+    }
+    impl Schema for Frozen<'_> {
+        const NAME: &'static str = "test.collections";
+    }
+
+    let arena = Arena::new();
+    let mut growing = Growing {
+        name: collections::String::new_in(&arena),
+        map: FlatMap::new_in(&arena),
+        set: FlatSet::new(),
+        ids: collections::Vec::new_in(&arena),
+        limits: FlatMap::new(),
+        kinds: FlatSet::new_in(&arena),
+    };
+    growing.name.push_str("vm-1");
+    growing.map.extend([("b", 2), ("a", 1)]);
+    growing.set.extend(["y", "x"]);
+    growing.ids.extend([3, 2, 1]);
+    growing.limits.extend([(9, 9), (1, 1)]);
+    growing.kinds.extend([5, 4]);
+    let frozen = Frozen {
+        name: "vm-1",
+        map: &[("b", 2), ("a", 1)],
+        set: &["y", "x"],
+        ids: &[3, 2, 1],
+        limits: &[(9, 9), (1, 1)],
+        kinds: vec![5, 4],
+    };
+    let bytes = archive::encode(&growing).unwrap();
+    assert_eq!(bytes, archive::encode(&frozen).unwrap());
+    let archived = archive::access::<Growing<'_>>(&bytes).unwrap();
+    assert_eq!((archived.map[0].0.as_str(), archived.map[0].1.to_native()), ("b", 2));
+    assert_eq!(archived.kinds.as_slice(), [5, 4]);
+}
+
+#[test]
+fn a_header_says_what_follows() {
+    let bytes = archive::encode(&PROPOSAL).unwrap();
+    let header = Header::of(&bytes[..HEADER_BYTES]).unwrap();
+    assert_eq!((header.format, header.tag, header.version), (1, tag("test.proposal"), 3));
+    assert_eq!(header.payload_bytes + HEADER_BYTES, bytes.len());
+    assert_eq!(bytes[..8], *b"\xB1xar\x01\0\0\0");
+}
+
+#[test]
+fn bytes_that_are_cut_short_or_go_on_say_so() {
+    let bytes = archive::encode(&PROPOSAL).unwrap();
+    for end in 0..HEADER_BYTES {
+        assert_eq!(refused(&bytes[..end]), ArchiveError::Truncated { found: end, expected: HEADER_BYTES });
+    }
+    for end in HEADER_BYTES..bytes.len() {
+        assert_eq!(refused(&bytes[..end]), ArchiveError::Truncated { found: end, expected: bytes.len() });
+    }
+    let mut more = bytes.to_vec();
+    more.push(0);
+    assert_eq!(refused(&more), ArchiveError::Trailing { found: bytes.len() + 1, expected: bytes.len() });
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let bytes = archive::encode(&PROPOSAL).unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut altered = bytes.to_vec();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        match (bit / 8, refused(&altered)) {
+            (0..4, ArchiveError::NotAnArchive { found }) => assert_eq!(found, altered[..4]),
+            (4 | 5, ArchiveError::NewerFormat { newest: 1, .. })
+            | (28..32, ArchiveError::Truncated { .. } | ArchiveError::Trailing { .. })
+            | (6.., ArchiveError::Checksum { .. }) => {}
+            (byte, other) => panic!("byte {byte}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn another_type_and_another_version_are_named() {
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct Other(u64);
+    impl Schema for Other {
+        const NAME: &'static str = "test.other";
+    }
+    let error = refused(&archive::encode(&Other(1)).unwrap());
+    let (found, expected) = (tag("test.other"), tag("test.proposal"));
+    assert_eq!(error, ArchiveError::OtherType { found, expected, name: "test.proposal" });
+
+    let newer = resealed(&archive::encode(&PROPOSAL).unwrap(), |bytes| bytes[24] = 4);
+    assert_eq!(refused(&newer), ArchiveError::OtherVersion { found: 4, expected: 3, name: "test.proposal" });
+    assert_eq!(refused(&newer).to_string(), "archive: version 4 of test.proposal at byte 24, asked for was 3");
+}
+
+#[test]
+fn misaligned_bytes_are_refused_and_can_be_moved() {
+    let bytes = archive::encode(&PROPOSAL).unwrap();
+    for found in 1..16 {
+        let frame = archive::aligned(&[&vec![0xAA; found][..], &bytes].concat());
+        let misaligned = &frame[found..];
+        assert_eq!(archive::access::<Proposal<'_>>(misaligned).unwrap_err(), ArchiveError::Misaligned { found });
+        let moved = archive::aligned(misaligned);
+        assert_eq!(archive::access::<Proposal<'_>>(&moved).unwrap().name, *PROPOSAL.name);
+    }
+}
+
+#[test]
+fn a_payload_that_lies_is_refused_with_the_place() {
+    let bytes = archive::encode(&PROPOSAL).unwrap();
+    let invalid = |bytes: &[u8]| match refused(bytes) {
+        ArchiveError::Invalid(fault) => fault,
+        other => panic!("{other}"),
+    };
+    let place = |text: &str| bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+
+    // A byte of a text, in the middle of a list.
+    let at = place("ключ") + 2;
+    let fault = invalid(&resealed(&bytes, |bytes| bytes[at] = 0xFF));
+    assert_eq!((fault.offset(), fault.path()), (at, ".metadata[1].1"));
+    assert_eq!(fault.what(), "byte 0xff is not UTF-8 here");
+    assert_eq!(fault.to_string(), format!("at byte {at}, .metadata[1].1: byte 0xff is not UTF-8 here"));
+
+    // The root is the last of all: id, name, tenant, metadata, scores, zones, placement.
+    let root = bytes.len() - size_of::<ArchivedHeapProposal>();
+    let field = |of: fn(&ArchivedHeapProposal) -> usize| {
+        let archived = archive::access::<Proposal<'_>>(&bytes).unwrap();
+        root + of(archived) - (&raw const *archived).addr()
+    };
+    let name = field(|archived| (&raw const archived.name).addr());
+    let fault = invalid(&resealed(&bytes, |bytes| bytes[name..][..4].copy_from_slice(&i32::MIN.to_le_bytes())));
+    assert_eq!(fault.path(), ".name");
+    let fault = invalid(&resealed(&bytes, |bytes| bytes[name + 4..][..4].fill(0xFF)));
+    assert_eq!(fault.path(), ".name");
+    assert!(fault.what().starts_with("leads to 4294967295 bytes at "), "{fault}");
+
+    let scores = field(|archived| (&raw const archived.scores).addr());
+    let fault = invalid(&resealed(&bytes, |bytes| {
+        let offset = i32::from_le_bytes(bytes[scores..][..4].try_into().unwrap());
+        bytes[scores..][..4].copy_from_slice(&(offset + 4).to_le_bytes());
+    }));
+    assert_eq!((fault.path(), fault.what()), (".scores", "not at a multiple of 8"));
+
+    // Placement: its tag, then the variants' fields.
+    let placement = field(|archived| (&raw const archived.placement).addr());
+    let fault = invalid(&resealed(&bytes, |bytes| bytes[placement] = 9));
+    assert_eq!((fault.offset(), fault.path()), (root, ".placement"));
+    assert!(fault.what().contains('9'), "{fault}");
+    let exclusive = (placement..bytes.len()).find(|at| bytes[*at] == 1 && *at != placement).unwrap();
+    let fault = invalid(&resealed(&bytes, |bytes| bytes[exclusive] = 2));
+    assert_eq!((fault.offset(), fault.path()), (root, ".placement.On.exclusive"));
+
+    // Nothing but a header.
+    let fault = invalid(&resealed(&bytes, |bytes| {
+        bytes.truncate(HEADER_BYTES);
+        bytes[28..32].fill(0);
+    }));
+    assert_eq!(fault.path(), "");
+}
+
+#[test]
+fn nesting_is_bounded() {
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    #[rkyv(serialize_bounds(__S: rkyv::ser::Writer + rkyv::ser::Allocator))]
+    #[rkyv(bytecheck(bounds(__C: rkyv::validation::ArchiveContext, __C::Error: rkyv::rancor::Source)))]
+    struct Tree {
+        #[rkyv(omit_bounds)]
+        inner: Vec<Tree>,
+    }
+    impl Schema for Tree {
+        const NAME: &'static str = "test.tree";
+    }
+    let tree = |levels: usize| (1..levels).fold(Tree { inner: Vec::new() }, |inner, _| Tree { inner: vec![inner] });
+    let deepest = archive::DEPTH_MAX as usize - 1; // the root itself is one, and so is the empty list
+    let bytes = archive::encode(&tree(deepest)).unwrap();
+    assert!(archive::access::<Tree>(&bytes).is_ok());
+    let bytes = archive::encode(&tree(deepest + 1)).unwrap();
+    let error = archive::access::<Tree>(&bytes).err().unwrap().to_string();
+    assert!(error.ends_with("more than 64 levels of lists and boxes"), "{error}");
+    // Circles end too: each list's elements lie in the list itself.
+    let circle = archive::encode(&tree(2)).unwrap();
+    assert!(archive::access::<Tree>(&circle).is_ok());
+}
+
+#[test]
+fn a_checked_archive_travels_and_is_not_checked_again() {
+    let checked = Checked::<Proposal<'_>>::new(archive::encode(&PROPOSAL).unwrap()).unwrap();
+    let copy = checked.clone();
+    let name = std::thread::scope(|scope| scope.spawn(move || copy.name.to_string()).join().unwrap());
+    assert_eq!(name, PROPOSAL.name);
+    assert_eq!(checked.bytes(), &archive::encode(&PROPOSAL).unwrap());
+    let cut = checked.into_bytes().slice(..40);
+    assert!(matches!(Checked::<Proposal<'_>>::new(cut), Err(ArchiveError::Truncated { .. })));
+}
+
+#[test]
+fn a_budget_refuses_a_decoded_value_and_nothing_else() {
+    #[derive(Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+    #[rkyv(crate = rkyv)]
+    struct Names<'a>(#[rkyv(with = List<Text>)] &'a [&'a str]);
+    impl Schema for Names<'_> {
+        const NAME: &'static str = "test.names";
+    }
+    let names = vec!["a name of thirty bytes or so..."; 1_000];
+    let bytes = archive::encode(&Names(&names)).unwrap();
+    let archived = archive::access::<Names<'_>>(&bytes).unwrap();
+    let arena = ArenaOptions::new().budget_bytes_max(20_000).arena();
+    match archive::decode_in::<Names<'_>, _>(archived, &arena) {
+        Err(DecodeError::Budget(over)) => assert_eq!(over.allowed, 20_000),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(*arena.alloc(7), 7);
+    let arena = Arena::new();
+    assert_eq!(archive::decode_in::<Names<'_>, _>(archived, &arena).unwrap().0, names);
+}
+
+#[test]
+fn archives_of_any_size_move_from_buffer_to_buffer() {
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct Blob<'a> {
+        #[rkyv(with = Text)]
+        first: &'a str,
+        #[rkyv(with = List)]
+        numbers: &'a [u64],
+        #[rkyv(with = Text)]
+        last: &'a str,
+    }
+    impl Schema for Blob<'_> {
+        const NAME: &'static str = "test.blob";
+    }
+    let mut held = Vec::new();
+    for numbers in [0, 1, 100, 120, 130, 500, 2_000, 8_000, 40_000, 130_000, 300_000] {
+        let numbers: Vec<u64> = (0..numbers).collect();
+        let bytes = archive::encode(&Blob { first: "first", numbers: &numbers, last: "last" }).unwrap();
+        held.push((numbers, bytes));
+    }
+    for (numbers, bytes) in held {
+        let blob = archive::access::<Blob<'_>>(&bytes).unwrap();
+        assert!(blob.numbers.iter().map(|number| number.to_native()).eq(numbers.iter().copied()));
+        assert_eq!((blob.first.as_str(), blob.last.as_str()), ("first", "last"));
+    }
+}
+
+#[test]
+fn what_is_held_is_never_written_again() {
+    let held: Vec<_> = (0..3_000_u64)
+        .map(|index| {
+            let name = format!("vm-{index}");
+            let proposal = Proposal { name: &name, ..PROPOSAL };
+            (name.clone(), archive::encode(&proposal).unwrap())
+        })
+        .collect();
+    for (name, bytes) in &held {
+        assert_eq!(archive::access::<Proposal<'_>>(bytes).unwrap().name, **name);
+    }
+}
