@@ -20,10 +20,11 @@
 //! | [`collections`] | what is built in it: `Vec`, `String`, `Box`, `FlatMap`, `FlatSet`; which to take when |
 //! | [`intern`] | names: stored once in a request, or once in the process; which to take when |
 //! | [`pool`] | what outlives a request: recycled objects, buffers, vectors |
+//! | `archive` | zero-copy bytes: values out of an arena, read where they lie (feature `archive`) |
 //! | [`tracking`] | allocation figures of sections, tasks and the process (feature `allocation-tracking`) |
 //! | [`guide`] | which of them to take when, each advice with a figure |
 //!
-//! Features, all off by default: `bytes` (the bytes of sealed arenas and of pooled buffers become `bytes::Bytes` without a
+//! Features, all off by default: `archive` (rkyv), `bytes` (the bytes of sealed arenas and of pooled buffers become `bytes::Bytes` without a
 //! copy), `serde` (collections serialise, and deserialise into an arena), `string-interner` (its traits for our symbols, and a
 //! backend), `allocation-tracking`.
 //!
