@@ -24,8 +24,6 @@ use crate::names::{NodeRole, VmStatus};
 use crate::scheduler::VmSpec;
 use crate::scheduler::heap::{Decision, VmConfig};
 
-pub use super::dedupe::deduplicate;
-
 /// What is proposed: the twin of [`super::ProposalData`].
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -303,6 +301,13 @@ impl AnyProposal for Proposal {
                 View::AssignTask { node, task: task.spec(), arguments: arguments.iter().map(String::as_str) }
             }
             ProposalData::Batch { proposals } => View::Batch { proposals },
+        }
+    }
+
+    fn nested(&mut self) -> Option<&mut Vec<Self>> {
+        match &mut self.data {
+            ProposalData::Batch { proposals } => Some(proposals),
+            _ => None,
         }
     }
 }
