@@ -48,8 +48,10 @@ const REQUESTS: u64 = 2_000;
 
 /// What a client sends: a line per command, as a service would read it from a socket.
 fn request(client: u64, number: u64) -> String {
-    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|at| format!("vm-{client}-{:03}", (number * 7 + at) % 200));
-    format!("start {a}\nstop {b}\ntell {c}\nstart {b}\nstop {a}\ndelete {d}\nstart {e}\nstop {b}\n")
+    let commands =
+        [("start", 0), ("stop", 1), ("tell", 2), ("start", 1), ("stop", 0), ("delete", 3), ("start", 4), ("stop", 1)];
+    let line = |(verb, at)| format!("{verb} vm-{client}-{:03}\n", (number * 7 + at) % 200);
+    commands.map(line).concat()
 }
 
 /// A command of a line.
