@@ -331,7 +331,7 @@ impl<'i> ProposalBuilder<'i> {
 
     /// A builder with these limits.
     pub fn with_limits(ids: &'i mut ProposalIds, limits: ProposalLimits) -> Self {
-        Self { ids, limits, proposals: Vec::new(), place: Place::BATCH, totals: Totals::default() }
+        Self { ids, limits, proposals: Vec::new(), place: Place::BATCH, totals: Totals::EMPTY }
     }
 
     /// Makes room for this many more.

@@ -10,7 +10,7 @@ use std::array;
 use blixard_arena::pool::{Buffer, BufferPool, VecPool};
 
 use super::batch::AnyBatch;
-use super::limits::Place;
+use super::limits::{Place, Totals};
 use super::{ProposalError, ProposalLimits, encode};
 
 /// Checks batches against limits and encodes them into buffers of pools of its own, of which 4 MiB of each size from 1 KiB to 1 MiB
@@ -89,7 +89,7 @@ impl ProposalProcessor {
     ///
     /// At the first limit that is passed.
     pub fn check(&self, batch: &impl AnyBatch) -> Result<usize, ProposalError> {
-        let (mut proposals, mut bytes) = (0, encode::BATCH_BYTES);
+        let Totals { mut proposals, mut bytes } = Totals::EMPTY;
         for (position, proposal) in batch.proposals().iter().enumerate() {
             let place = Place::outermost(position);
             self.limits.texts(place, proposal, &mut proposals)?;
