@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use blixard_arena::{Arena, ArenaOptions, SharedArena};
 use control_plane::names::VmStatus;
+use control_plane::raft::heap::deduplicate;
 use control_plane::raft::{
     Answer, AnyProposal, Fault, NESTING_MAX, Proposal, ProposalBuilder, ProposalData, ProposalId, ProposalLimits, View,
-    deduplicate, deduplicate_in, heap,
+    deduplicate_in, heap,
 };
 use drawn::{Drawn, build, build_in};
 use proptest::prelude::*;
