@@ -27,6 +27,8 @@ pub mod object_pool;
 #[forbid(unsafe_code)]
 pub mod pool;
 #[forbid(unsafe_code)]
+pub mod proposals;
+#[forbid(unsafe_code)]
 mod random;
 #[forbid(unsafe_code)]
 pub mod ratios;

@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 use std::sync::Barrier;
 use std::time::Instant;
 
-use blixard_arena::pool::{Buffer, BufferPool};
+use blixard_arena::pool::{Buffer, VecPool};
 use control_plane::raft::{Lifetime, ProposalLimits, ProposalProcessor};
 use control_plane::scheduler::{NodeTable, Placement, VmSpec};
 use serde::{Deserialize, Serialize};
@@ -201,7 +201,7 @@ impl Desk {
             ..ProposalLimits::default()
         };
         let processor = ProposalProcessor::new(limits);
-        let encoded = BufferPool::new().acquire(0);
+        let encoded = VecPool::with_capacity(0).acquire();
         Self {
             cluster: Cluster::new(nodes, leases_max),
             processor,

@@ -18,7 +18,8 @@ use std::ptr::{self, NonNull};
 
 /// A type that borrows from an arena, as a family over the borrow's lifetime: what [`Sealed`] can hold.
 ///
-/// Implement it with [`sealed_root!`](crate::sealed_root) for the type at `'static`.
+/// Implement it with [`sealed_root!`](crate::sealed_root), which does it for the type at every lifetime: inside of a task
+/// the compiler forgets which one a type has.
 ///
 /// ```
 /// use blixard_arena::arena::{PooledArena, Root, Sealed};
@@ -36,7 +37,7 @@ use std::ptr::{self, NonNull};
 /// enqueue::<Names>(&mut queue, ArenaPool::new().acquire(), |arena| Names(arena.alloc_slice_copy(&["vm-1"])));
 /// assert_eq!(queue[0].get().0, ["vm-1"]);
 /// ```
-pub trait Root: 'static {
+pub trait Root {
     /// The type at lifetime `'a`. `Send`, so that it may leave its thread with its arena.
     type At<'a>: Send;
 
@@ -55,7 +56,7 @@ pub trait Root: 'static {
 #[macro_export]
 macro_rules! sealed_root {
     ($name:ident) => {
-        impl $crate::arena::Root for $name<'static> {
+        impl<'any> $crate::arena::Root for $name<'any> {
             type At<'a> = $name<'a>;
 
             fn shorten<'short, 'long: 'short>(root: &'short $name<'long>) -> &'short $name<'short> {
@@ -251,6 +252,7 @@ impl<R: Root, G: Guard> Sealed<R, G> {
     #[cfg(feature = "bytes")]
     pub fn into_bytes(self, bytes: impl for<'a> FnOnce(&'a R::At<'a>) -> &'a [u8]) -> bytes::Bytes
     where
+        R: 'static,
         G: Send + 'static,
     {
         struct Lent<R: Root, G: Guard> {

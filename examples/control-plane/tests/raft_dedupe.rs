@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 
 use blixard_arena::{Arena, ArenaOptions, SharedArena};
 use control_plane::names::VmStatus;
-use control_plane::raft::heap::deduplicate;
 use control_plane::raft::{
     Answer, AnyProposal, Fault, NESTING_MAX, Proposal, ProposalBuilder, ProposalData, ProposalId, ProposalLimits, View,
-    deduplicate_in, heap,
+    deduplicate, deduplicate_in, heap,
 };
 use drawn::{Drawn, build, build_in};
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 //!
 //! Second station of the data's way: what was parsed becomes proposals here, with an id and a reason each, before they are placed.
 //!
-//! Invariant: what was built passes the builder's limits. Cost: no heap call but one per [`waiter`](ProposalBuilder::waiter);
+//! Invariant: what was built passes the builder's limits, decisions not yet counted. Cost: no heap call but one per [`waiter`](ProposalBuilder::waiter);
 //! in the arena a text and a place in a list per proposal.
 
 use blixard_arena::arena::AnyArena;
@@ -65,7 +65,7 @@ impl<'a, 'i, A: AnyArena> ProposalBuilder<'a, 'i, A> {
     /// A builder with these limits.
     pub fn with_limits_in(arena: &'a A, ids: &'i mut ProposalIds, limits: ProposalLimits) -> Self {
         let proposals = ArenaVec::new_in(arena);
-        Self { arena, ids, limits, proposals, place: Place::BATCH, totals: Totals::default() }
+        Self { arena, ids, limits, proposals, place: Place::BATCH, totals: Totals::EMPTY }
     }
 
     /// Makes room for this many more, so that the list need not grow.

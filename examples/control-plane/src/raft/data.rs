@@ -192,6 +192,11 @@ pub trait AnyProposal: Sized {
     fn reply(&self) -> Option<&Reply>;
     /// What is proposed.
     fn view(&self) -> View<'_, Self>;
+    /// The proposals of a batch that owns them, for [`deduplicate`](super::deduplicate) to take some out; forms without such
+    /// batches have none.
+    fn nested(&mut self) -> Option<&mut Vec<Self>> {
+        None
+    }
 }
 
 /// [`ProposalData`] of whatever form.

@@ -30,7 +30,7 @@ use blixard_arena::collections::{FlatMap, Vec as ArenaVec};
 
 use super::data::{AnyProposal, View};
 use super::limits::{Fault, NESTING_MAX, Place};
-use super::{Answer, Proposal, ProposalData, ProposalError, ProposalId, heap};
+use super::{Answer, Proposal, ProposalData, ProposalError, ProposalId};
 
 /// The proposals that stand, in a request's memory. Whoever waits for one that does not is told [`Answer::Superseded`].
 ///
@@ -69,12 +69,12 @@ pub fn deduplicate_in<'a, A: AnyArena>(
     Ok(standing)
 }
 
-/// The plain twin of [`deduplicate_in`].
+/// The plain twin of [`deduplicate_in`], for whatever form owns its proposals: takes out of the list what does not stand.
 ///
 /// # Errors
 ///
 /// If batches lie in one another more than [`NESTING_MAX`] deep; then the proposals are as they were.
-pub fn deduplicate(proposals: &mut Vec<heap::Proposal>) -> Result<(), ProposalError> {
+pub fn deduplicate<P: AnyProposal>(proposals: &mut Vec<P>) -> Result<(), ProposalError> {
     let mut end = count(proposals, 0)?;
     let mut marks = vec![None; end];
     let Ok(_) = mark(proposals, &mut marks, &mut end, &mut HashMap::new());
@@ -196,10 +196,10 @@ fn standing_in<'a, A: AnyArena>(
     Ok(standing.into_slice())
 }
 
-fn retain(proposals: &mut Vec<heap::Proposal>, marks: &mut Marks<'_>) {
+fn retain<P: AnyProposal>(proposals: &mut Vec<P>, marks: &mut Marks<'_>) {
     proposals.retain_mut(|proposal| {
         let by = next(marks);
-        if let heap::ProposalData::Batch { proposals } = &mut proposal.data {
+        if let Some(proposals) = proposal.nested() {
             retain(proposals, marks);
         }
         by.is_none()

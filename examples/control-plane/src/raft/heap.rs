@@ -24,8 +24,6 @@ use crate::names::{NodeRole, VmStatus};
 use crate::scheduler::VmSpec;
 use crate::scheduler::heap::{Decision, VmConfig};
 
-pub use super::dedupe::deduplicate;
-
 /// What is proposed: the twin of [`super::ProposalData`].
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -305,6 +303,13 @@ impl AnyProposal for Proposal {
             ProposalData::Batch { proposals } => View::Batch { proposals },
         }
     }
+
+    fn nested(&mut self) -> Option<&mut Vec<Self>> {
+        match &mut self.data {
+            ProposalData::Batch { proposals } => Some(proposals),
+            _ => None,
+        }
+    }
 }
 
 /// Builds a request's proposals: the twin of [`super::ProposalBuilder`].
@@ -326,7 +331,7 @@ impl<'i> ProposalBuilder<'i> {
 
     /// A builder with these limits.
     pub fn with_limits(ids: &'i mut ProposalIds, limits: ProposalLimits) -> Self {
-        Self { ids, limits, proposals: Vec::new(), place: Place::BATCH, totals: Totals::default() }
+        Self { ids, limits, proposals: Vec::new(), place: Place::BATCH, totals: Totals::EMPTY }
     }
 
     /// Makes room for this many more.

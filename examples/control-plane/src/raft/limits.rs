@@ -216,10 +216,15 @@ impl From<BudgetExceeded> for ProposalError {
 }
 
 /// How much a batch holds so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) proposals: usize,
     pub(super) bytes: usize,
+}
+
+impl Totals {
+    /// Of a batch of nothing.
+    pub(super) const EMPTY: Self = Self { proposals: 0, bytes: encode::BATCH_BYTES };
 }
 
 impl ProposalLimits {

@@ -30,7 +30,7 @@ mod reply;
 pub use batch::{AnyBatch, Outcome, ProposalBatch, SealedBatch};
 pub use build::ProposalBuilder;
 pub use data::{AnyProposal, Lifetime, NodeSpec, Proposal, ProposalData, TaskSpec, View};
-pub use dedupe::deduplicate_in;
+pub use dedupe::{deduplicate, deduplicate_in};
 pub use id::{ProposalId, ProposalIds};
 pub use limits::{Fault, NESTING_MAX, Place, ProposalError, ProposalLimits};
 pub use process::ProposalProcessor;
