@@ -14,6 +14,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use profiling::input::{self, Trace, csv, generate};
+use profiling::placement::Placing;
 use profiling::strategy::Name;
 use profiling::worker::Job;
 
@@ -108,6 +109,7 @@ fn replay(files: &[String]) -> Option<Job> {
         requests: REPLAYED,
         batch: 16,
         threads: 1,
+        placement: Placing::default(),
         warm_up: true,
         claim: None,
         dhat_file: None,

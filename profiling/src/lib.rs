@@ -12,6 +12,7 @@
 pub mod claims;
 pub mod counting;
 pub mod input;
+pub mod placement;
 pub mod program;
 pub mod replay;
 pub mod report;

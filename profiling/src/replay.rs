@@ -14,11 +14,13 @@ use std::time::Instant;
 
 use blixard_arena::pool::{Buffer, VecPool};
 use control_plane::raft::{Lifetime, ProposalLimits, ProposalProcessor};
-use control_plane::scheduler::{NodeTable, Placement, VmSpec};
+use control_plane::scheduler::baseline::rank_original;
+use control_plane::scheduler::{BatchScheduler, Chosen, NodeTable, Placement, Shortage, VmSpec};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::counting::AllocatorFigures;
+use crate::placement::Placing;
 use crate::report::{PhaseNs, RequestNs};
 use crate::request::RequestError;
 use crate::worker::Job;
@@ -114,7 +116,8 @@ struct Lease {
 /// The nodes, and the leases on their capacity.
 #[derive(Debug)]
 pub struct Cluster {
-    nodes: NodeTable,
+    scheduler: BatchScheduler<'static>,
+    placing: Placing,
     leases: BinaryHeap<Reverse<Lease>>,
 }
 
@@ -139,39 +142,47 @@ impl Ord for Lease {
 }
 
 impl Cluster {
-    /// A cluster of free nodes with room for this many leases.
+    /// A cluster of free nodes, placed upon in this way, with room for this many leases.
     #[must_use]
-    pub fn new(nodes: NodeTable, leases_max: usize) -> Self {
-        Self { nodes, leases: BinaryHeap::with_capacity(leases_max) }
+    pub fn new(mut nodes: NodeTable, placing: Placing, leases_max: usize) -> Self {
+        nodes.rank_by(placing.strategy());
+        let leases = BinaryHeap::with_capacity(leases_max);
+        Self { scheduler: BatchScheduler::new(nodes), placing, leases }
     }
 
     /// The nodes.
     #[must_use]
     pub fn nodes(&self) -> &NodeTable {
-        &self.nodes
+        self.scheduler.table()
     }
 
     /// Places a VM, after all capacity came back whose time is up when this VM is wanted.
-    pub fn place(&mut self, spec: &VmSpec<'_>, lifetime: Lifetime) -> Option<Placement> {
+    ///
+    /// # Errors
+    ///
+    /// If no node will do: what was short.
+    pub fn place(&mut self, spec: &VmSpec<'_>, lifetime: Lifetime) -> Result<Chosen, Shortage> {
         while let Some(Reverse(lease)) = self.leases.peek() {
             if lease.until_seconds > lifetime.from_seconds {
                 break;
             }
-            self.nodes.give_back(&lease.placement);
+            self.scheduler.release(&lease.placement);
             self.leases.pop();
         }
-        let demand = self.nodes.demand(spec);
-        let placement = self.nodes.place(&demand)?;
+        let chosen = match self.placing {
+            Placing::Original => self.scheduler.place_by(spec, rank_original)?,
+            _ => self.scheduler.place(spec)?,
+        };
         if let Some(until_seconds) = lifetime.until_seconds {
-            self.leases.push(Reverse(Lease { until_seconds, placement }));
+            self.leases.push(Reverse(Lease { until_seconds, placement: chosen.placement }));
         }
-        Some(placement)
+        Ok(chosen)
     }
 
     /// Forgets all leases and frees all nodes: a new pass over the file begins.
     pub fn start_over(&mut self) {
         self.leases.clear();
-        self.nodes.free_all();
+        self.scheduler.free_all();
     }
 }
 
@@ -193,7 +204,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    fn new(nodes: NodeTable, leases_max: usize) -> Self {
+    fn new(nodes: NodeTable, placing: Placing, leases_max: usize) -> Self {
         // A batch is as large as the job says.
         let limits = ProposalLimits {
             batch_proposals_max: usize::MAX,
@@ -203,7 +214,7 @@ impl Desk {
         let processor = ProposalProcessor::new(limits);
         let encoded = VecPool::with_capacity(0).acquire();
         Self {
-            cluster: Cluster::new(nodes, leases_max),
+            cluster: Cluster::new(nodes, placing, leases_max),
             processor,
             encoded,
             clock: Clock { last: Instant::now(), request_ns: 0, phases_ns: [0; 5] },
@@ -214,9 +225,9 @@ impl Desk {
 
     /// Counts a decision.
     #[inline]
-    pub fn tally(&mut self, placement: Option<Placement>) {
-        self.placed += u64::from(placement.is_some());
-        self.rejected += u64::from(placement.is_none());
+    pub fn tally(&mut self, chosen: &Result<Chosen, Shortage>) {
+        self.placed += u64::from(chosen.is_ok());
+        self.rejected += u64::from(chosen.is_err());
     }
 
     fn forget_figures(&mut self) {
@@ -258,7 +269,7 @@ impl<'j> Share<'j> {
         Self {
             job,
             thread,
-            desk: Desk::new(nodes.clone(), leases_max),
+            desk: Desk::new(nodes.clone(), job.placement, leases_max),
             requests_ns: Vec::with_capacity(requests),
             hash: Box::new(Xxh3::new()),
         }

@@ -207,6 +207,7 @@ impl<'b> Fields<'b> {
                 resources: Resources { cpu_milli, memory_mib, gpus: GpuRequest { count, milli } },
                 ip,
                 qos,
+                ..VmSpec::default()
             },
             pairs: pairs_before..end,
         })

@@ -14,6 +14,7 @@ use control_plane::scheduler::{Node, NodeTable};
 use serde::{Deserialize, Serialize};
 
 use crate::claims::{self, Claim};
+use crate::placement::Placing;
 use crate::replay::{Outcome, Probe, replay};
 use crate::strategy::Name;
 use crate::strategy::arena::PerRequest;
@@ -32,6 +33,8 @@ pub struct Job {
     pub batch: usize,
     /// Threads that share them.
     pub threads: usize,
+    /// How VMs are placed.
+    pub placement: Placing,
     /// Whether requests are served before the clock starts.
     pub warm_up: bool,
     /// The claim whose work is to be done instead of the whole request's, in the form of `strategy`.
@@ -54,6 +57,7 @@ struct Header {
     requests: usize,
     batch: usize,
     threads: usize,
+    placement: Placing,
     warm_up: bool,
     claim: Option<Claim>,
     dhat_file: Option<PathBuf>,
@@ -64,7 +68,7 @@ struct Header {
 }
 
 /// The version that both ends of the pipe must have.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/3");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/4");
 
 impl Job {
     /// Sends the job to a worker.
@@ -79,6 +83,7 @@ impl Job {
             requests: self.requests,
             batch: self.batch,
             threads: self.threads,
+            placement: self.placement,
             warm_up: self.warm_up,
             claim: self.claim,
             dhat_file: self.dhat_file.clone(),
@@ -129,6 +134,7 @@ impl Job {
             requests: header.requests,
             batch: header.batch,
             threads: header.threads,
+            placement: header.placement,
             warm_up: header.warm_up,
             claim: header.claim,
             dhat_file: header.dhat_file,

@@ -5,8 +5,9 @@
 mod common;
 
 use control_plane::raft::Lifetime;
-use control_plane::scheduler::{Node, NodeTable, Qos, Resources, VmSpec};
+use control_plane::scheduler::{Node, NodeTable, Resources, VmSpec};
 use profiling::input;
+use profiling::placement::Placing;
 use profiling::replay::{Cluster, Outcome};
 use profiling::request::{Request, RequestError};
 use profiling::strategy::Name;
@@ -74,6 +75,24 @@ fn every_byte_of_the_input_counts() {
     assert!(served > refused, "{served} served, {refused} refused");
 }
 
+/// Each placement decides alike in every strategy, and the original one as the kernels do.
+#[test]
+fn placements_differ_and_strategies_do_not() {
+    let mut checksums = Vec::new();
+    for placement in Placing::ALL {
+        let job = Job { placement, ..common::small_job(30) };
+        let heap = outcome(&job, Name::Heap);
+        for name in Name::ALL {
+            assert_eq!(outcome(&job, name).checksum, heap.checksum, "{name}, {placement}");
+        }
+        checksums.push(heap.checksum);
+    }
+    assert_eq!(checksums.pop(), Some(checksums[0].clone()), "the original way decides as most-available does");
+    checksums.sort();
+    checksums.dedup();
+    assert_eq!(checksums.len(), 4);
+}
+
 #[test]
 fn a_pass_starts_afresh() {
     let job = common::small_job(13);
@@ -83,32 +102,24 @@ fn a_pass_starts_afresh() {
 }
 
 fn vm(cpu_milli: u32) -> VmSpec<'static> {
-    VmSpec {
-        name: "vm",
-        config_path: "",
-        tenant: "",
-        gpu_spec: "",
-        resources: Resources { cpu_milli, ..Resources::default() },
-        ip: [10, 0, 0, 1].into(),
-        qos: Qos::BestEffort,
-    }
+    VmSpec { name: "vm", resources: Resources { cpu_milli, ..Resources::default() }, ..VmSpec::default() }
 }
 
 #[test]
 fn capacity_comes_back_at_its_time_and_not_before() {
     let node = Node { name: "n".into(), cpu_milli: 8_000, memory_mib: 1, gpus: 0, model: String::new() };
-    let mut cluster = Cluster::new(NodeTable::new(&[node]).unwrap(), 8);
+    let mut cluster = Cluster::new(NodeTable::new(&[node]).unwrap(), Placing::MostAvailable, 8);
     let span = |from_seconds, until: u64| Lifetime { from_seconds, until_seconds: (until > 0).then_some(until) };
-    assert!(cluster.place(&vm(4_000), span(0, 100)).is_some());
-    assert!(cluster.place(&vm(4_000), span(10, 50)).is_some());
-    assert!(cluster.place(&vm(1_000), span(49, 60)).is_none(), "both are still there");
-    assert!(cluster.place(&vm(4_000), span(50, 0)).is_some(), "the second went at 50");
-    assert!(cluster.place(&vm(1_000), span(99, 0)).is_none());
-    assert!(cluster.place(&vm(4_001), span(100, 0)).is_none(), "the first went, the third stays for ever");
-    assert!(cluster.place(&vm(4_000), span(u64::MAX, 0)).is_some());
+    assert!(cluster.place(&vm(4_000), span(0, 100)).is_ok());
+    assert!(cluster.place(&vm(4_000), span(10, 50)).is_ok());
+    assert!(cluster.place(&vm(1_000), span(49, 60)).is_err(), "both are still there");
+    assert!(cluster.place(&vm(4_000), span(50, 0)).is_ok(), "the second went at 50");
+    assert!(cluster.place(&vm(1_000), span(99, 0)).is_err());
+    assert!(cluster.place(&vm(4_001), span(100, 0)).is_err(), "the first went, the third stays for ever");
+    assert!(cluster.place(&vm(4_000), span(u64::MAX, 0)).is_ok());
     cluster.start_over();
     assert!(cluster.nodes().is_free());
-    assert!(cluster.place(&vm(8_000), span(0, 0)).is_some(), "no old lease comes back");
+    assert!(cluster.place(&vm(8_000), span(0, 0)).is_ok(), "no old lease comes back");
 }
 
 fn parse(bytes: &[u8]) -> Result<usize, RequestError> {

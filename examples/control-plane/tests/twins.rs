@@ -10,7 +10,8 @@ use control_plane::raft::heap::{self, RAFT_PROPOSAL_POOL};
 use control_plane::raft::{self, Lifetime, Proposal, ProposalBatch, ProposalId};
 use control_plane::scheduler::heap::VM_CONFIG_POOL;
 use control_plane::scheduler::{
-    self, Decision, GpuRequest, Node, NodeTable, Placement, Qos, Resources, VmConfig, VmSpec,
+    self, AntiAffinity, Chosen, Decision, GpuRequest, Level, Node, NodeTable, Qos, Resources, Shortage, VmConfig,
+    VmSpec,
 };
 use proptest::prelude::*;
 
@@ -25,6 +26,9 @@ struct Drawn {
     resources: Resources,
     ip: IpAddr,
     qos: Qos,
+    wish: Option<(String, usize)>,
+    priority: u8,
+    preemptible: bool,
     metadata: Vec<(String, String)>,
 }
 
@@ -38,6 +42,9 @@ impl Drawn {
             resources: self.resources,
             ip: self.ip,
             qos: self.qos,
+            anti_affinity: self.wish.as_ref().map(|(group, level)| AntiAffinity { group, level: Level::ALL[*level] }),
+            priority: self.priority,
+            preemptible: self.preemptible,
         }
     }
 
@@ -61,15 +68,34 @@ fn any_vm() -> impl Strategy<Value = Drawn> {
         resources,
         any::<IpAddr>(),
         (0..Qos::ALL.len()).prop_map(|at| Qos::ALL[at]),
+        (proptest::option::of((any::<String>(), 0..Level::ALL.len())), any::<u8>(), any::<bool>()),
         // Few keys, so that they repeat.
         proptest::collection::vec(
             (prop_oneof!["[a-e]{0,2}", "same-lead-[a-e]?\\PC?", "\\PC{0,9}"], any::<String>()),
             0..20,
         ),
     );
-    (texts, rest).prop_map(|((id, from_seconds, until_seconds, texts), (gpu_spec, resources, ip, qos, metadata))| {
-        Drawn { id, from_seconds, until_seconds, texts, gpu_spec, resources, ip, qos, metadata }
-    })
+    (texts, rest).prop_map(
+        |(
+            (id, from_seconds, until_seconds, texts),
+            (gpu_spec, resources, ip, qos, (wish, priority, preemptible), metadata),
+        )| {
+            Drawn {
+                id,
+                from_seconds,
+                until_seconds,
+                texts,
+                gpu_spec,
+                resources,
+                ip,
+                qos,
+                wish,
+                priority,
+                preemptible,
+                metadata,
+            }
+        },
+    )
 }
 
 fn nodes() -> NodeTable {
@@ -84,7 +110,7 @@ fn nodes() -> NodeTable {
         .expect("three plain nodes make a table")
 }
 
-fn place(table: &mut NodeTable, spec: &VmSpec<'_>) -> Option<Placement> {
+fn place(table: &mut NodeTable, spec: &VmSpec<'_>) -> Result<Chosen, Shortage> {
     let demand = table.demand(spec);
     table.place(&demand)
 }
@@ -166,9 +192,12 @@ fn every_field_shows_in_the_bytes() {
         resources: Resources { cpu_milli: 1_000, memory_mib: 2_048, gpus: GpuRequest { count: 1, milli: 500 } },
         ip: IpAddr::from([10, 0, 0, 1]),
         qos: Qos::Burstable,
+        wish: Some(("db".into(), 1)),
+        priority: 1,
+        preemptible: false,
         metadata: vec![("app".into(), "db".into())],
     };
-    let changes: [fn(&mut Drawn); 14] = [
+    let changes: [fn(&mut Drawn); 18] = [
         |vm| vm.id[15] = 8,
         |vm| vm.from_seconds = 11,
         |vm| vm.until_seconds = None,
@@ -183,6 +212,10 @@ fn every_field_shows_in_the_bytes() {
         |vm| vm.ip = IpAddr::from([10, 0, 0, 2]),
         |vm| vm.qos = Qos::BestEffort,
         |vm| vm.metadata[0].1.push('x'),
+        |vm| vm.wish = None,
+        |vm| vm.wish = Some(("db".into(), 2)),
+        |vm| vm.priority = 2,
+        |vm| vm.preemptible = true,
     ];
     let expected = bytes_on_the_heap(std::slice::from_ref(&vm));
     for (at, change) in changes.iter().enumerate() {
@@ -196,15 +229,7 @@ fn every_field_shows_in_the_bytes() {
 #[should_panic(expected = "one decision per VM created")]
 fn a_batch_needs_a_decision_per_vm_created() {
     let arena = Arena::new();
-    let vm = VmSpec {
-        name: "vm",
-        config_path: "",
-        tenant: "",
-        gpu_spec: "",
-        resources: Resources::default(),
-        ip: IpAddr::from([10, 0, 0, 1]),
-        qos: Qos::BestEffort,
-    };
+    let vm = VmSpec { name: "vm", ..VmSpec::default() };
     let lifetime = Lifetime { from_seconds: 0, until_seconds: None };
     let proposal = Proposal::create_vm_in(&arena, ProposalId([0; 16]), lifetime, vm, &[]);
     let _ = ProposalBatch::new(std::slice::from_ref(&proposal), &[]);

@@ -125,6 +125,7 @@ pub fn requests(tasks: &[Task], batch: usize, seed: u64) -> Vec<Vec<u8>> {
                         resources: task.resources,
                         ip: given.ip,
                         qos: task.qos,
+                        ..VmSpec::default()
                     };
                     (given.id, lifetime, spec, &given.metadata)
                 })

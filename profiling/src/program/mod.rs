@@ -152,7 +152,8 @@ fn read(options: &Options) -> Result<Trace, ProgramError> {
         Some(file) => file.display().to_string(),
         None => format!("generated, seed {}", options.seed),
     };
-    let source = format!("tasks: {}; nodes: {}", named(&options.pods), named(&options.nodes));
+    let (pods, nodes_file) = (named(&options.pods), named(&options.nodes));
+    let source = format!("tasks: {pods}; nodes: {nodes_file}; placement: {}", options.placement);
     Ok(Trace { source, tasks, nodes })
 }
 
@@ -218,6 +219,7 @@ impl Run<'_> {
             requests: self.options.requests,
             batch: self.options.batch,
             threads: self.options.threads,
+            placement: self.options.placement,
             warm_up: true,
             claim: None,
             dhat_file: None,

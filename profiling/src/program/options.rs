@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
 
+use crate::placement::Placing;
 use crate::strategy::Name;
 
 /// Replays a trace of VM requests once per memory strategy, each in processes of its own, and reports what each costs.
@@ -33,6 +34,10 @@ pub struct Options {
     /// Threads that share the requests, each with nodes of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = from_1_to(256))]
     pub threads: usize,
+
+    /// How VMs are placed, in every strategy alike
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub placement: Placing,
 
     /// Where everything random comes from
     #[arg(long, value_name = "N", default_value_t = 1)]

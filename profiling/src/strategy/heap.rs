@@ -33,9 +33,9 @@ impl Strategy for Heap {
         for proposal in &proposals {
             let Some((config, lifetime)) = proposal.data.create_vm() else { continue };
             let spec = config.spec();
-            let placement = desk.cluster.place(&spec, lifetime);
-            desk.tally(placement);
-            decisions.push(Decision::new(desk.cluster.nodes(), &spec, placement));
+            let chosen = desk.cluster.place(&spec, lifetime);
+            desk.tally(&chosen);
+            decisions.push(Decision::new(desk.cluster.nodes(), &spec, chosen));
         }
         let batch = ProposalBatch::new(proposals, decisions);
         desk.clock.lap(Phase::Place);

@@ -83,9 +83,9 @@ fn serve_in<A: AnyArena>(arena: &A, desk: &mut Desk, bytes: &[u8]) -> Result<(),
     let mut decisions = Vec::with_capacity_in(proposals.len(), arena);
     for proposal in &*proposals {
         let Some((config, lifetime)) = proposal.data.create_vm() else { continue };
-        let placement = desk.cluster.place(&config.spec, lifetime);
-        desk.tally(placement);
-        decisions.push(Decision::new_in(arena, desk.cluster.nodes(), &config.spec, placement));
+        let chosen = desk.cluster.place(&config.spec, lifetime);
+        desk.tally(&chosen);
+        decisions.push(Decision::new_in(arena, desk.cluster.nodes(), &config.spec, chosen));
     }
     let batch = ProposalBatch::new(proposals, decisions.into_slice());
     desk.clock.lap(Phase::Place);

@@ -7,7 +7,6 @@
 //! Cost: no heap call once the pools are warm, but for the backtraces of sampled leak sites; an atomic addition and a
 //! subtraction for each key.
 
-use std::fmt::Write as _;
 use std::mem;
 use std::slice;
 
@@ -16,7 +15,6 @@ use blixard_arena::intern::{InternedString, StringPin, StringPool};
 use blixard_arena::pool::{Pooled, TypedObjectPool, VecPool};
 use control_plane::raft::heap::{Proposal, RAFT_PROPOSAL_POOL};
 use control_plane::raft::{AnyBatch, AnyProposal, Outcome, ProposalId, Reply, View};
-use control_plane::scheduler::decision_reason;
 use control_plane::scheduler::heap::Decision;
 
 use crate::replay::{Desk, Phase, Strategy};
@@ -98,17 +96,16 @@ struct Beside {
 
 impl Beside {
     fn empty() -> Self {
-        Self { labels: Labels::default(), decision: Decision { placement: None, reason: String::new() } }
+        Self { labels: Labels::default(), decision: Decision::empty() }
     }
 
     fn clear(&mut self) {
         self.labels.clear();
-        self.decision.placement = None;
-        self.decision.reason.clear();
+        self.decision.clear();
     }
 
     fn heap_bytes(&self) -> usize {
-        self.labels.heap_bytes() + self.decision.reason.capacity()
+        self.labels.heap_bytes() + self.decision.heap_bytes()
     }
 }
 
@@ -154,8 +151,8 @@ impl AnyBatch for Batch<'_> {
 
     fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
         self.0.iter().map(|vm| {
-            let Decision { placement, reason } = &vm.beside.decision;
-            Outcome { placement: *placement, reason }
+            let Decision { placement, alternatives, reason } = &vm.beside.decision;
+            Outcome { placement: *placement, alternatives, reason }
         })
     }
 }
@@ -217,12 +214,9 @@ impl Strategy for Pools {
         for Vm { proposal, beside } in &mut *vms {
             let Some((config, lifetime)) = proposal.data.create_vm() else { continue };
             let spec = config.spec();
-            let placement = desk.cluster.place(&spec, lifetime);
-            desk.tally(placement);
-            let Decision { placement: decided, reason } = &mut beside.decision;
-            *decided = placement;
-            decision_reason(desk.cluster.nodes(), &spec, placement, |text| reason.write_fmt(text))
-                .expect("a `String` takes all");
+            let chosen = desk.cluster.place(&spec, lifetime);
+            desk.tally(&chosen);
+            beside.decision.assign(desk.cluster.nodes(), &spec, chosen);
         }
         desk.clock.lap(Phase::Place);
 

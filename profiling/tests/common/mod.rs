@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use profiling::input;
+use profiling::placement::Placing;
 use profiling::strategy::Name;
 use profiling::worker::Job;
 
@@ -16,6 +17,7 @@ pub(crate) fn small_job(requests: usize) -> Job {
         requests,
         batch: 16,
         threads: 1,
+        placement: Placing::MostAvailable,
         warm_up: false,
         claim: None,
         dhat_file: None,

@@ -9,7 +9,7 @@ use blixard_arena::Sealed;
 
 use super::data::{AnyProposal, View};
 use super::{Answer, Proposal, encode};
-use crate::scheduler::{Decision, Placement};
+use crate::scheduler::{Candidate, Decision, Placement};
 
 /// Proposals and what was decided for each VM that they create, frozen: one value that can be encoded, sealed or dropped as a
 /// whole.
@@ -27,7 +27,7 @@ use crate::scheduler::{Decision, Placement};
 /// let spec = VmSpec {
 ///     name: "vm-1", config_path: "/etc/vm/1.toml", tenant: "acme", gpu_spec: "",
 ///     resources: Resources { cpu_milli: 2_000, memory_mib: 4_096, ..Resources::default() },
-///     ip: [10, 0, 0, 1].into(), qos: Qos::Guaranteed,
+///     ip: [10, 0, 0, 1].into(), qos: Qos::Guaranteed, ..VmSpec::default()
 /// };
 ///
 /// let pool = ArenaPool::new();
@@ -115,6 +115,8 @@ pub trait AnyBatch {
 pub struct Outcome<'d> {
     /// Where it goes; `None` if no node has what it needs.
     pub placement: Option<Placement>,
+    /// Where it might have gone instead, best first.
+    pub alternatives: &'d [Candidate],
     /// Why, for people.
     pub reason: &'d str,
 }
@@ -127,7 +129,11 @@ impl<'a> AnyBatch for ProposalBatch<'a> {
     }
 
     fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
-        self.decisions.iter().map(|decision| Outcome { placement: decision.placement, reason: decision.reason })
+        self.decisions.iter().map(|decision| Outcome {
+            placement: decision.placement,
+            alternatives: decision.alternatives,
+            reason: decision.reason,
+        })
     }
 }
 

@@ -92,6 +92,11 @@ fn command<P: AnyProposal>(out: &mut impl Out, proposal: &P) {
             out.put(&spec.resources.gpus.milli.to_le_bytes());
             address(out, spec.ip);
             out.put(&[spec.qos as u8]);
+            optional(out, spec.anti_affinity, |out, wish| {
+                text(out, wish.group);
+                out.put(&[wish.level as u8]);
+            });
+            out.put(&[spec.priority, u8::from(spec.preemptible)]);
             length(out, metadata.len());
             for (key, value) in metadata {
                 text(out, key);
@@ -158,6 +163,11 @@ fn outcome(out: &mut impl Out, decided: Outcome<'_>) {
         out.put(&placement.devices.mask.to_le_bytes());
         out.put(&placement.devices.milli.to_le_bytes());
     });
+    length(out, decided.alternatives.len());
+    for other in decided.alternatives {
+        out.put(&other.node.0.to_le_bytes());
+        out.put(&other.score.to_le_bytes());
+    }
     text(out, decided.reason);
 }
 

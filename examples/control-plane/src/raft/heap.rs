@@ -430,7 +430,7 @@ impl<'i> ProposalBuilder<'i> {
 ///
 /// let spec = VmSpec {
 ///     name: "vm-1", config_path: "/etc/vm/1.toml", tenant: "acme", gpu_spec: "",
-///     resources: Resources::default(), ip: [10, 0, 0, 1].into(), qos: Qos::Guaranteed,
+///     resources: Resources::default(), ip: [10, 0, 0, 1].into(), qos: Qos::Guaranteed, ..VmSpec::default()
 /// };
 /// let lifetime = Lifetime { from_seconds: 0, until_seconds: None };
 /// let mut proposal = RAFT_PROPOSAL_POOL.acquire();
@@ -498,6 +498,10 @@ impl AnyBatch for ProposalBatch {
     }
 
     fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
-        self.decisions.iter().map(|decision| Outcome { placement: decision.placement, reason: &decision.reason })
+        self.decisions.iter().map(|decision| Outcome {
+            placement: decision.placement,
+            alternatives: &decision.alternatives,
+            reason: &decision.reason,
+        })
     }
 }

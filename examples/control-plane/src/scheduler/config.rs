@@ -7,10 +7,12 @@
 //! Cost: one bump per text and per pair, no heap allocation of its own.
 
 use std::cmp::Ordering;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use blixard_arena::arena::AnyArena;
 use blixard_arena::collections::FlatMap;
+
+use super::topology::AntiAffinity;
 
 /// One whole GPU, in the thousandths in which shares of a device are counted.
 pub const GPU_MILLI: u16 = 1_000;
@@ -108,6 +110,30 @@ pub struct VmSpec<'v> {
     pub ip: IpAddr,
     /// Its class of service.
     pub qos: Qos,
+    /// The group that it must stand apart from.
+    pub anti_affinity: Option<AntiAffinity<'v>>,
+    /// VMs of higher priority choose their nodes first.
+    pub priority: u8,
+    /// Whether it may be stopped to make room.
+    pub preemptible: bool,
+}
+
+impl Default for VmSpec<'_> {
+    /// A VM without a name that asks for nothing: what tests and examples start from.
+    fn default() -> Self {
+        Self {
+            name: "",
+            config_path: "",
+            tenant: "",
+            gpu_spec: "",
+            resources: Resources::default(),
+            ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            qos: Qos::BestEffort,
+            anti_affinity: None,
+            priority: 0,
+            preemptible: false,
+        }
+    }
 }
 
 /// A VM's config in a request's memory, every text copied into it.
@@ -127,7 +153,7 @@ impl<'a> VmConfig<'a> {
     ///
     /// ```
     /// use blixard_arena::Arena;
-    /// use control_plane::scheduler::{Qos, Resources, VmConfig, VmSpec};
+    /// use control_plane::scheduler::{Resources, VmConfig, VmSpec};
     ///
     /// let arena = Arena::new();
     /// let config = {
@@ -137,10 +163,9 @@ impl<'a> VmConfig<'a> {
     ///         name: fields.next().unwrap_or_default(),
     ///         config_path: fields.next().unwrap_or_default(),
     ///         tenant: fields.next().unwrap_or_default(),
-    ///         gpu_spec: "",
     ///         resources: Resources::default(),
     ///         ip: [10, 0, 0, 7].into(),
-    ///         qos: Qos::BestEffort,
+    ///         ..VmSpec::default()
     ///     };
     ///     VmConfig::new_in(&arena, spec, &[("zone", "b"), ("app", "db"), ("zone", "c")])
     /// };

@@ -6,7 +6,7 @@
 //! Those that outlive a request may come from a pool instead: [`VM_CONFIG_POOL`].
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 
@@ -14,7 +14,17 @@ use blixard_arena::pool::TypedObjectPool;
 
 use super::config::{Resources, VmSpec};
 use super::nodes::NodeTable;
-use super::place::{Placement, decision_reason};
+use super::place::{Candidate, Chosen, Placement, Shortage, decision_reason};
+use super::topology::Level;
+
+/// The plain twin of [`AntiAffinity`](super::AntiAffinity).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AntiAffinity {
+    /// The group.
+    pub group: String,
+    /// What its VMs must not share.
+    pub level: Level,
+}
 
 /// A VM's config that owns its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +43,12 @@ pub struct VmConfig {
     pub ip: std::net::IpAddr,
     /// Its class of service.
     pub qos: super::Qos,
+    /// The group that it must stand apart from.
+    pub anti_affinity: Option<AntiAffinity>,
+    /// VMs of higher priority choose their nodes first.
+    pub priority: u8,
+    /// Whether it may be stopped to make room.
+    pub preemptible: bool,
     /// Metadata.
     pub metadata: BTreeMap<String, String>,
 }
@@ -53,6 +69,9 @@ impl VmConfig {
             resources: spec.resources,
             ip: spec.ip,
             qos: spec.qos,
+            anti_affinity: own_wish(spec),
+            priority: spec.priority,
+            preemptible: spec.preemptible,
             metadata: owned,
         }
     }
@@ -68,6 +87,9 @@ impl VmConfig {
             resources: Resources::default(),
             ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             qos: super::Qos::BestEffort,
+            anti_affinity: None,
+            priority: 0,
+            preemptible: false,
             metadata: BTreeMap::new(),
         }
     }
@@ -79,6 +101,14 @@ impl VmConfig {
         spec.tenant.clone_into(&mut self.tenant);
         spec.gpu_spec.clone_into(&mut self.gpu_spec);
         (self.resources, self.ip, self.qos) = (spec.resources, spec.ip, spec.qos);
+        match (&mut self.anti_affinity, spec.anti_affinity) {
+            (Some(own), Some(wish)) => {
+                wish.group.clone_into(&mut own.group);
+                own.level = wish.level;
+            }
+            (own, _) => *own = own_wish(spec),
+        }
+        (self.priority, self.preemptible) = (spec.priority, spec.preemptible);
         self.metadata.clear();
         self.metadata.extend(metadata.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())));
     }
@@ -93,6 +123,7 @@ impl VmConfig {
     pub fn heap_bytes(&self) -> usize {
         let pair = |(key, value): (&String, &String)| 2 * size_of::<String>() + key.capacity() + value.capacity();
         [&self.name, &self.config_path, &self.tenant, &self.gpu_spec].map(String::capacity).iter().sum::<usize>()
+            + self.anti_affinity.as_ref().map_or(0, |wish| wish.group.capacity())
             + self.metadata.iter().map(pair).sum::<usize>()
     }
 
@@ -107,8 +138,18 @@ impl VmConfig {
             resources: self.resources,
             ip: self.ip,
             qos: self.qos,
+            anti_affinity: self
+                .anti_affinity
+                .as_ref()
+                .map(|wish| super::AntiAffinity { group: &wish.group, level: wish.level }),
+            priority: self.priority,
+            preemptible: self.preemptible,
         }
     }
+}
+
+fn own_wish(spec: &VmSpec<'_>) -> Option<AntiAffinity> {
+    spec.anti_affinity.map(|wish| AntiAffinity { group: wish.group.to_owned(), level: wish.level })
 }
 
 /// Configs that outlive a request, recycled: texts keep their memory, pairs of metadata are made anew.
@@ -121,7 +162,7 @@ impl VmConfig {
 ///
 /// let spec = VmSpec {
 ///     name: "vm-1", config_path: "/etc/vm/1.toml", tenant: "acme", gpu_spec: "",
-///     resources: Resources::default(), ip: [10, 0, 0, 1].into(), qos: Qos::Guaranteed,
+///     resources: Resources::default(), ip: [10, 0, 0, 1].into(), qos: Qos::Guaranteed, ..VmSpec::default()
 /// };
 /// let mut config = VM_CONFIG_POOL.acquire();
 /// config.assign(&spec, &[("app", "db")]);
@@ -141,6 +182,8 @@ pub static VM_CONFIG_POOL: LazyLock<TypedObjectPool<VmConfig>> = LazyLock::new(|
 pub struct Decision {
     /// Where it goes; `None` if no node has what it needs.
     pub placement: Option<Placement>,
+    /// Where it might have gone instead, best first: up to three.
+    pub alternatives: Vec<Candidate>,
     /// Why, for people.
     pub reason: String,
 }
@@ -148,7 +191,42 @@ pub struct Decision {
 impl Decision {
     /// Words and keeps the decision.
     #[must_use]
-    pub fn new(table: &NodeTable, spec: &VmSpec<'_>, placement: Option<Placement>) -> Self {
-        Self { placement, reason: decision_reason(table, spec, placement, fmt::format) }
+    pub fn new(table: &NodeTable, spec: &VmSpec<'_>, chosen: Result<Chosen, Shortage>) -> Self {
+        let reason = decision_reason(table, spec, chosen, fmt::format);
+        match chosen {
+            Ok(Chosen { placement, ranking }) => {
+                Self { placement: Some(placement), alternatives: ranking.alternatives().to_vec(), reason }
+            }
+            Err(_) => Self { placement: None, alternatives: Vec::new(), reason },
+        }
+    }
+
+    /// No decision yet, for [`assign`](Self::assign); takes no memory.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { placement: None, alternatives: Vec::new(), reason: String::new() }
+    }
+
+    /// Becomes what [`new`](Self::new) makes, in the memory that it has.
+    pub fn assign(&mut self, table: &NodeTable, spec: &VmSpec<'_>, chosen: Result<Chosen, Shortage>) {
+        self.clear();
+        if let Ok(Chosen { placement, ranking }) = &chosen {
+            self.placement = Some(*placement);
+            self.alternatives.extend_from_slice(ranking.alternatives());
+        }
+        decision_reason(table, spec, chosen, |text| write!(self.reason, "{text}").expect("a `String` takes all"));
+    }
+
+    /// Becomes [`empty`](Self::empty) and keeps its memory.
+    pub fn clear(&mut self) {
+        self.placement = None;
+        self.alternatives.clear();
+        self.reason.clear();
+    }
+
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.alternatives.capacity() * size_of::<Candidate>() + self.reason.capacity()
     }
 }

@@ -1,15 +1,22 @@
-//! Placement: the most available node in one pass, and the decision that tells of it.
+//! Placement of one VM: the nodes that suit it best, what is taken of the first, and the decision that tells of it.
 //!
-//! On the data's way it stands between building and encoding. The choice is written once, over the node table, and knows
-//! nothing of memory; [`Decision`] and its plain twin only differ in where the reason lies.
+//! On the data's way it stands between building and encoding. The choice is made over the node table and knows
+//! nothing of memory; [`Decision`] and its plain twin only differ in where their lists and texts lie.
 //!
-//! Invariants: scores are exact integers; of equal scores the first node wins.
-//! Cost: one pass over six columns per VM, no allocation; the decision's reason is one text.
+//! Invariants: scores are exact integers; of equal scores the first node wins; what a kernel finds is what
+//! [`NodeTable::rank_scalar`] finds.
+//! Cost: a search; no allocation but for the decision's reason and its alternatives.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 
+use super::apart::GroupId;
+use super::columns::{CPU, GPU_LARGEST, GPU_WHOLE, MEMORY, NodeSet};
 use super::config::{Resources, VmSpec};
-use super::nodes::{DeviceSet, ModelSet, NodeId, NodeTable};
+use super::kernel::{FOUND_MAX, Least, Top, search};
+use super::node::{DeviceSet, ModelSet, NodeId, Slot};
+use super::nodes::NodeTable;
+use super::topology::Level;
 use blixard_arena::arena::AnyArena;
 
 /// What a node must have to be a candidate.
@@ -21,13 +28,78 @@ pub struct Demand {
     pub models: ModelSet,
 }
 
+impl Demand {
+    #[inline]
+    pub(super) fn least(&self) -> Least {
+        let Resources { cpu_milli, memory_mib, gpus } = self.resources;
+        let gpu = match gpus.count {
+            0 => None,
+            1 => Some((GPU_LARGEST, u32::from(gpus.milli).max(1))),
+            count => Some((GPU_WHOLE, u32::from(count))),
+        };
+        Least { cpu_milli, memory_mib, gpu }
+    }
+
+    /// Whether a node will do.
+    pub(super) fn fits(&self, slot: &Slot) -> bool {
+        let Least { cpu_milli, memory_mib, gpu } = self.least();
+        let left = slot.left();
+        slot.is_open()
+            && self.models.allows(slot.model)
+            && left.cpu_milli >= cpu_milli
+            && left.memory_mib >= memory_mib
+            && match gpu {
+                None => true,
+                Some((GPU_WHOLE, least)) => slot.gpus_whole() >= least,
+                Some((_, least)) => slot.gpu_largest_milli() >= least,
+            }
+    }
+}
+
 /// A node that fits, with its score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     /// The node.
     pub node: NodeId,
-    /// What it has left of each resource asked for, as a share of the largest node's, `u32::MAX` standing for all of it.
-    pub score: u64,
+    /// How good it is by the table's strategy; the higher the better.
+    pub score: u32,
+}
+
+/// The best nodes for a VM, best first: the one to take, and up to three alternatives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ranking {
+    found: [Candidate; FOUND_MAX],
+    len: u8,
+}
+
+impl Ranking {
+    pub(super) fn of(top: Top) -> Self {
+        let mut found = [Candidate { node: NodeId(0), score: 0 }; FOUND_MAX];
+        let mut len = 0;
+        for (at, (score, node)) in found.iter_mut().zip(top.iter()) {
+            *at = Candidate { node: NodeId(node), score };
+            len += 1;
+        }
+        Self { found, len }
+    }
+
+    /// All of them, best first.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Candidate] {
+        &self.found[..usize::from(self.len)]
+    }
+
+    /// The best; `None` if no node fits.
+    #[must_use]
+    pub fn best(&self) -> Option<Candidate> {
+        self.as_slice().first().copied()
+    }
+
+    /// The next best, up to three.
+    #[must_use]
+    pub fn alternatives(&self) -> &[Candidate] {
+        self.as_slice().get(1..).unwrap_or_default()
+    }
 }
 
 /// Capacity taken from a node: all that is needed to give it back.
@@ -36,34 +108,112 @@ pub struct Placement {
     /// The node.
     pub node: NodeId,
     /// Its score when it was chosen.
-    pub score: u64,
+    pub score: u32,
     /// Thousandths of a core taken.
     pub cpu_milli: u32,
     /// MiB taken.
     pub memory_mib: u32,
     /// GPUs taken.
     pub devices: DeviceSet,
+    /// The group that keeps others of its VMs away from there.
+    pub group: Option<GroupId>,
 }
+
+/// A VM's node, and what else would have done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chosen {
+    /// What was taken.
+    pub placement: Placement,
+    /// The nodes that suited best before it was taken, this one first.
+    pub ranking: Ranking,
+}
+
+/// What a VM can lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Resource {
+    /// A node that takes VMs.
+    Nodes,
+    /// A GPU of a model that will do.
+    GpuModel,
+    /// Thousandths of a core.
+    CpuMilli,
+    /// MiB of memory.
+    MemoryMib,
+    /// Thousandths of one GPU.
+    GpuMilli,
+    /// Whole GPUs.
+    Gpus,
+    /// All of it on one node: each resource alone is there.
+    Together,
+    /// A domain of this level without a VM of its group.
+    Apart(Level),
+    /// Room for another group.
+    Groups,
+}
+
+/// Why no node will do: the first resource that no node has enough of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortage {
+    /// The resource.
+    pub resource: Resource,
+    /// How much of it is asked for; 0 where it has no number.
+    pub asked: u32,
+    /// The most that one of the nodes has left that take VMs and are of the right model.
+    pub most: u32,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { resource, asked, most } = self;
+        match resource {
+            Resource::Nodes => write!(f, "no node takes VMs"),
+            Resource::GpuModel => write!(f, "no node has a GPU of its models"),
+            Resource::CpuMilli => write!(f, "{asked} mCPU asked for, no node has more than {most} left"),
+            Resource::MemoryMib => write!(f, "{asked} MiB asked for, no node has more than {most} left"),
+            Resource::GpuMilli => write!(f, "{asked} mGPU of one device asked for, none has more than {most} left"),
+            Resource::Gpus => write!(f, "{asked} whole GPUs asked for, no node has more than {most} left"),
+            Resource::Together => write!(f, "no node has all of it left, though each resource is there"),
+            Resource::Apart(level) => write!(f, "every node that fits shares a {level} with its group"),
+            Resource::Groups => write!(f, "{most} anti-affinity groups have VMs, no more may"),
+        }
+    }
+}
+
+impl std::error::Error for Shortage {}
 
 /// What was decided for one VM, and why, in a request's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision<'a> {
     /// Where it goes; `None` if no node has what it needs.
     pub placement: Option<Placement>,
+    /// Where it might have gone instead, best first: up to three.
+    pub alternatives: &'a [Candidate],
     /// Why, for people.
     pub reason: &'a str,
 }
 
 impl<'a> Decision<'a> {
-    /// Writes the decision with its reason into `memory`.
+    /// Writes the decision with its alternatives and its reason into `arena`.
+    ///
+    /// # Panics
+    ///
+    /// With the arena's `BudgetExceeded` when the request's budget does not allow it.
     pub fn new_in<A: AnyArena>(
         arena: &'a A,
         table: &NodeTable,
         spec: &VmSpec<'_>,
-        placement: Option<Placement>,
+        chosen: Result<Chosen, Shortage>,
     ) -> Self {
-        let reason = decision_reason(table, spec, placement, |text| &*arena.format(text));
-        Self { placement, reason }
+        let reason = decision_reason(table, spec, chosen, |text| &*arena.format(text));
+        match chosen {
+            Ok(Chosen { placement, ranking }) => Self {
+                placement: Some(placement),
+                alternatives: arena.alloc_slice_copy(ranking.alternatives()),
+                reason,
+            },
+            Err(_) => Self { placement: None, alternatives: &[], reason },
+        }
     }
 }
 
@@ -74,49 +224,70 @@ impl NodeTable {
         Demand { resources: spec.resources, models: self.models(spec.gpu_spec) }
     }
 
-    /// The node that fits and has the most left of what is asked for; of equals the first.
+    /// The best nodes that fit, by the table's strategy; of equals the first in the table.
     #[must_use]
-    #[expect(
-        clippy::needless_bitwise_bool,
-        reason = "no branch per resource: one node fails on this one, the next on that"
-    )]
-    pub fn most_available(&self, demand: &Demand) -> Option<Candidate> {
-        let Resources { cpu_milli, memory_mib, gpus } = demand.resources;
-        let (largest_milli, whole) = match gpus.count {
-            0 => (0, 0),
-            1 => (u32::from(gpus.milli).max(1), 0),
-            count => (0, u32::from(count)),
-        };
-        let gpu_weight = if gpus.count == 0 { 0 } else { self.weights.gpu };
-        let left = &self.left;
-        let columns = (left.cpu_milli.iter().zip(&left.memory_mib))
-            .zip(left.gpu_milli.iter().zip(&left.gpu_largest_milli))
-            .zip(left.gpu_whole.iter().zip(&self.model_bits));
-        // Scores are kept one higher, so that 0 says "none yet".
-        let mut best = (0_u64, 0_u32);
-        for (node, (((&cpu, &memory), (&gpu, &gpu_largest)), (&gpu_whole, &model))) in (0_u32..).zip(columns) {
-            let fits = (cpu >= cpu_milli)
-                & (memory >= memory_mib)
-                & (gpu_largest >= largest_milli)
-                & (gpu_whole >= whole)
-                & demand.models.allows(model);
-            let score = 1
-                + u64::from(cpu) * self.weights.cpu
-                + u64::from(memory) * self.weights.memory
-                + u64::from(gpu) * gpu_weight;
-            if fits && score > best.0 {
-                best = (score, node);
-            }
-        }
-        (best.0 > 0).then(|| Candidate { node: NodeId(best.1), score: best.0 - 1 })
+    pub fn rank(&self, demand: &Demand) -> Ranking {
+        let allowed = |block| self.allowed(block, demand.models, None);
+        Ranking::of(search(self.kernel, &self.columns, demand.least(), allowed))
     }
 
-    /// Chooses the most available node and takes the capacity from it.
-    pub fn place(&mut self, demand: &Demand) -> Option<Placement> {
-        let Candidate { node, score } = self.most_available(demand)?;
-        let devices = self.take(node, demand);
-        let Resources { cpu_milli, memory_mib, .. } = demand.resources;
-        Some(Placement { node, score, cpu_milli, memory_mib, devices })
+    /// [`rank`](Self::rank), some nodes being out of the question.
+    #[must_use]
+    pub fn rank_without(&self, demand: &Demand, without: &NodeSet) -> Ranking {
+        let allowed = |block| self.allowed(block, demand.models, Some(without));
+        Ranking::of(search(self.kernel, &self.columns, demand.least(), allowed))
+    }
+
+    /// What [`rank_without`](Self::rank_without) finds, found by looking at each node's residuals: the kernels' oracle.
+    #[must_use]
+    pub fn rank_scalar(&self, demand: &Demand, without: &NodeSet) -> Ranking {
+        let mut top = Top::NONE;
+        for (slot, node) in self.slots.iter().zip(0..) {
+            if demand.fits(slot) && !without.contains(NodeId(node)) {
+                top.enter(self.score(slot, demand), node);
+            }
+        }
+        Ranking::of(top)
+    }
+
+    pub(super) fn score(&self, slot: &Slot, demand: &Demand) -> u32 {
+        self.scale.scores(self.strategy, &slot.left())[usize::from(demand.resources.gpus.count > 0)]
+    }
+
+    /// Chooses the best node and takes the capacity from it.
+    ///
+    /// # Errors
+    ///
+    /// If no node will do: what was short.
+    #[inline]
+    pub fn place(&mut self, demand: &Demand) -> Result<Chosen, Shortage> {
+        let ranking = self.rank(demand);
+        match ranking.best() {
+            Some(best) => Ok(Chosen { placement: self.take(best, demand), ranking }),
+            None => Err(self.shortage(demand)),
+        }
+    }
+
+    /// Why no node will do, provided that none will.
+    #[cold]
+    pub(super) fn shortage(&self, demand: &Demand) -> Shortage {
+        let short = |resource, asked, most| Shortage { resource, asked, most };
+        if self.most(CPU, ModelSet::ANY).is_none() {
+            return short(Resource::Nodes, 0, 0);
+        }
+        let Least { cpu_milli, memory_mib, gpu } = demand.least();
+        let numbers = [(CPU, Resource::CpuMilli, cpu_milli), (MEMORY, Resource::MemoryMib, memory_mib)];
+        let gpu = gpu.map(|(column, least)| {
+            (column, if column == GPU_WHOLE { Resource::Gpus } else { Resource::GpuMilli }, least)
+        });
+        for (column, resource, asked) in numbers.into_iter().chain(gpu) {
+            match self.most(column, demand.models) {
+                None => return short(Resource::GpuModel, 0, 0),
+                Some(most) if most < asked => return short(resource, asked, most),
+                Some(_) => {}
+            }
+        }
+        short(Resource::Together, 0, 0)
     }
 }
 
@@ -124,18 +295,20 @@ impl NodeTable {
 pub fn decision_reason<T>(
     table: &NodeTable,
     spec: &VmSpec<'_>,
-    placement: Option<Placement>,
+    chosen: Result<Chosen, Shortage>,
     write: impl FnOnce(fmt::Arguments<'_>) -> T,
 ) -> T {
     let nodes = table.len();
-    if let Some(Placement { node, score, .. }) = placement {
-        return write(format_args!("{} is the most available of {nodes} nodes, score {score}", table.name(node)));
+    match chosen {
+        Ok(Chosen { placement: Placement { node, score, .. }, ranking }) => {
+            let best = table.strategy().superlative();
+            let others = ranking.alternatives().len();
+            let name = table.name(node);
+            write(format_args!("{name} is {best} of {nodes} nodes, score {score}, alternatives: {others}"))
+        }
+        Err(shortage) if spec.gpu_spec.is_empty() => write(format_args!("none of {nodes} nodes will do: {shortage}")),
+        Err(shortage) => {
+            write(format_args!("none of {nodes} nodes will do, GPU models [{}]: {shortage}", spec.gpu_spec))
+        }
     }
-    let Resources { cpu_milli, memory_mib, gpus } = spec.resources;
-    write(format_args!(
-        "none of {nodes} nodes has {cpu_milli} mCPU, {memory_mib} MiB and {} x {} mGPU of [{}] left",
-        gpus.count,
-        gpus.milli_per_device(),
-        spec.gpu_spec,
-    ))
 }

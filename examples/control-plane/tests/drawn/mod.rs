@@ -38,6 +38,7 @@ pub(crate) fn spec(vm: &str, version: u8) -> VmSpec<'_> {
         resources: Resources { cpu_milli: 1_000, memory_mib: version.into(), gpus: GpuRequest::default() },
         ip: IpAddr::from([10, 0, 0, 1]),
         qos: Qos::Burstable,
+        ..VmSpec::default()
     }
 }
 
