@@ -25,6 +25,8 @@ pub mod names;
 #[forbid(unsafe_code)]
 pub mod object_pool;
 #[forbid(unsafe_code)]
+pub mod placement;
+#[forbid(unsafe_code)]
 pub mod pool;
 #[forbid(unsafe_code)]
 pub mod proposals;

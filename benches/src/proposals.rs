@@ -91,6 +91,7 @@ impl Asked {
             resources: Resources { cpu_milli: 2_000, memory_mib: 4_096, gpus: GpuRequest::default() },
             ip: [10, 0, 0, 1].into(),
             qos: Qos::Burstable,
+            ..VmSpec::default()
         }
     }
 
@@ -154,7 +155,7 @@ impl Strategy for Heap {
 
 fn decided(proposals: Vec<heap::Proposal>) -> heap::ProposalBatch {
     let created = proposals.iter().filter(|proposal| proposal.data.create_vm().is_some()).count();
-    let decision = |_| scheduler::heap::Decision { placement: None, reason: DECIDED.to_owned() };
+    let decision = |_| scheduler::heap::Decision { reason: DECIDED.to_owned(), ..scheduler::heap::Decision::empty() };
     heap::ProposalBatch::new(proposals, (0..created).map(decision).collect())
 }
 
@@ -206,7 +207,7 @@ impl AnyBatch for KeptBatch<'_> {
 
     fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
         let created = self.0.iter().filter(|kept| kept.0.data.create_vm().is_some());
-        created.map(|_| Outcome { placement: None, reason: DECIDED })
+        created.map(|_| Outcome { placement: None, alternatives: &[], reason: DECIDED })
     }
 }
 
@@ -294,7 +295,7 @@ fn build_in<'a, A: AnyArena>(
 fn decided_in<'a, A: AnyArena>(arena: &'a A, proposals: &'a [control_plane::raft::Proposal<'a>]) -> ProposalBatch<'a> {
     let created = proposals.iter().filter(|proposal| proposal.data.create_vm().is_some()).count();
     let decisions =
-        arena.alloc_slice_fill_with(created, |_| Decision { placement: None, reason: arena.alloc_str(DECIDED) });
+        arena.alloc_slice_fill_with(created, |_| Decision { placement: None, alternatives: &[], reason: arena.alloc_str(DECIDED) });
     ProposalBatch::new(proposals, decisions)
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::contest::{self, Contender, Group, Named, Role};
 use crate::yardstick::Yardstick;
-use crate::{bump, collections, intern_arena, intern_pool, object_pool, pool, proposals, request, shared};
+use crate::{bump, collections, intern_arena, intern_pool, object_pool, placement, pool, proposals, request, shared};
 
 /// What a contender's share of a round should take at least: less than a scheduler's slice, so that few samples are interrupted.
 const SHARE: Duration = Duration::from_micros(1500);
@@ -24,8 +24,8 @@ const COUNTED: u64 = 200_000;
 
 const USAGE: &str = "\
 usage: ratios [OPTIONS] [GROUP]...
-  GROUP              run the groups whose name contains the word: bump, shared, pool, intern, request, proposals,
-                     collections
+  GROUP              run the groups whose name contains the word: bump, shared, pool, intern, placement, request,
+                     proposals, collections
                      (default: all)
   --rounds N         interleaved rounds per group (default 31)
   --list             print the names of groups and contenders
@@ -128,6 +128,7 @@ fn all() -> impl Iterator<Item = Named> {
         object_pool::GROUPS,
         intern_arena::GROUPS,
         intern_pool::GROUPS,
+        placement::GROUPS,
         request::GROUPS,
         proposals::GROUPS,
     ];
