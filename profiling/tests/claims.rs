@@ -74,6 +74,18 @@ fn each_kind_is_counted_and_arenas_save_nearly_all_of_it() {
 }
 
 #[test]
+fn the_real_trace_bears_the_claims_out() {
+    let Some((pods, _)) = common::real_trace() else { return };
+    let pass = input::requests(&input::csv::tasks(&pods).unwrap(), 16, 1);
+    let job = Job { requests: pass.len(), pass, ..common::small_job(1) };
+    for claim in Claim::ALL {
+        let counts = counts(&job, claim);
+        let claim = report::Claim::new(claim.as_str(), claim.hoped_percent(), job.requests as u64, counts);
+        assert!(claim.arena_percent >= 99.0 && claim.pooled_percent < claim.arena_percent, "{claim:?}");
+    }
+}
+
+#[test]
 fn the_checksum_is_of_the_kind_that_is_counted() {
     let job = common::small_job(13);
     let text = String::from_utf8(job.pass[0].clone()).unwrap();
