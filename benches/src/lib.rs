@@ -39,6 +39,8 @@ pub mod request;
 #[forbid(unsafe_code)]
 pub mod shared;
 #[forbid(unsafe_code)]
+pub mod shared_values;
+#[forbid(unsafe_code)]
 pub mod tracking;
 #[forbid(unsafe_code)]
 pub mod yardstick;

@@ -64,7 +64,7 @@ const SHARD_ENTRIES_MIN: usize = 32;
 /// # Cost
 /// A hit takes a shard's lock for reading and adds to an `Arc`'s count, no heap call; where threads look the same keys up all
 /// the time, both are memory that they fight for, and a [`CacheReader`] touches neither. A miss makes some five heap calls
-/// beside its builder's. The cache itself holds 4 KiB, and 21 bytes, half as much again and the pair for each entry.
+/// beside its builder's. The cache itself holds 12 KiB, and a key and 45 bytes for each entry, one and a half to three times.
 pub struct ArcCache<K, V: ?Sized>(Arc<Inner<K, V>>);
 
 struct Inner<K, V: ?Sized> {
@@ -110,8 +110,8 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
         Self::bounded(entries.max(1), entries.max(1) as u64, None)
     }
 
-    /// A cache whose entries weigh up to so much together. `weigh` is called once for each value, when it enters; one that weighs 0
-    /// counts as 1, so that the bound bounds the entries too. A sum beyond `u64::MAX` is not counted right.
+    /// A cache whose entries weigh up to so much together, at most 2^62. `weigh` is called once for each value, when it
+    /// enters; one that weighs 0 counts as 1, so that the bound bounds the entries too.
     ///
     /// ```
     /// use blixard_arena::arc::ArcCache;
@@ -131,9 +131,9 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
 
     fn bounded(entries: usize, weight: u64, weigh: Option<Box<Weigh<V>>>) -> Self {
         let most = (entries / SHARD_ENTRIES_MIN).clamp(1, SHARDS_MAX);
-        let shards = if most.is_power_of_two() { most } else { most.next_power_of_two() / 2 };
-        // A whole part for each shard: quick_cache would round up.
-        let weight = weight / shards as u64 * shards as u64;
+        let shards = 1 << most.ilog2();
+        // A whole part for each shard, where quick_cache would round up; and two of them can be added.
+        let weight = weight.min(1 << 62) / shards as u64 * shards as u64;
         let mut options = OptionsBuilder::new();
         options.shards(shards).estimated_items_capacity(entries).weight_capacity(weight);
         let options = options.build().expect("both capacities are set");
@@ -287,11 +287,13 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
         let hash = hash(&key);
         let kept = self.0.weighed(value.into());
         let withdrawn = self.0.builds.withdraw(hash, &key);
-        let old = self.0.entries.peek(&Sought { hash, key: &key });
+        let old = self.0.entries.peek(&Sought { hash, key: &key }).map(|kept| kept.value);
         let left = self.0.enter(Hashed { hash, key }, kept);
+        self.0.stamps.renew(hash);
         drop(withdrawn);
-        self.0.counts.dropped(left.len() - usize::from(old.is_some()));
-        old.map(|kept| kept.value)
+        let replaced = |kept: &Kept<V>| old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &kept.value));
+        self.0.counts.dropped(left.iter().filter(|(_, kept)| !replaced(kept)).count());
+        old
     }
 
     /// Takes a value out. A build of the key that is under way is not kept, since what it was built from may have changed.
@@ -326,9 +328,7 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
     pub fn clear(&self) {
         let withdrawn = self.0.builds.withdraw_all();
         let removed: Vec<_> = self.0.entries.drain().collect();
-        for (key, _) in &removed {
-            self.0.stamps.renew(key.hash);
-        }
+        self.0.stamps.renew_all();
         drop(withdrawn);
         drop(removed);
     }

@@ -152,8 +152,15 @@ impl Stamps {
         self.at(hash).load(Ordering::Acquire)
     }
 
-    /// To be called once the entry is out of others' reach, and before another of its key can be entered.
+    /// To be called once the entry is out of others' reach, or a build of the key withdrawn, and before another value of
+    /// the key can be entered or built.
     pub(super) fn renew(&self, hash: u64) {
         self.at(hash).fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn renew_all(&self) {
+        for stamp in &self.0 {
+            stamp.fetch_add(1, Ordering::Release);
+        }
     }
 }
