@@ -11,6 +11,7 @@
 #[macro_use]
 #[forbid(unsafe_code)]
 pub mod contest;
+pub mod archive;
 #[forbid(unsafe_code)]
 pub mod bump;
 #[forbid(unsafe_code)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::contest::{self, Contender, Group, Named, Role};
 use crate::yardstick::Yardstick;
-use crate::{bump, collections, intern_arena, intern_pool, object_pool, placement, pool, proposals, request, shared, shared_values};
+use crate::{archive, bump, collections, intern_arena, intern_pool, object_pool, placement, pool, proposals, request, shared, shared_values};
 
 /// What a contender's share of a round should take at least: less than a scheduler's slice, so that few samples are interrupted.
 const SHARE: Duration = Duration::from_micros(1500);
@@ -24,8 +24,8 @@ const COUNTED: u64 = 200_000;
 
 const USAGE: &str = "\
 usage: ratios [OPTIONS] [GROUP]...
-  GROUP              run the groups whose name contains the word: bump, shared, pool, arc, intern,
-                     placement, request, proposals, collections (default: all)
+  GROUP              run the groups whose name contains the word: bump, shared, pool, arc, archive,
+                     intern, placement, request, proposals, collections (default: all)
   --rounds N         interleaved rounds per group (default 31)
   --list             print the names of groups and contenders
   --instructions     count instructions per operation under callgrind instead (single-threaded contenders)
@@ -131,6 +131,7 @@ fn all() -> impl Iterator<Item = Named> {
         placement::GROUPS,
         request::GROUPS,
         proposals::GROUPS,
+        archive::GROUPS,
     ];
     groups.into_iter().chain(collections::GROUPS.iter().copied()).flatten().copied()
 }
