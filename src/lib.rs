@@ -22,12 +22,13 @@
 //! | [`pool`] | what outlives a request: recycled objects, buffers, vectors |
 //! | `archive` | zero-copy bytes: values out of an arena, read where they lie (feature `archive`) |
 //! | `arc` | values that requests share: bounded and weak caches, owners by the batch (feature `cache`) |
+//! | `mapped` | names and values in immutable tables on disk, opened or mapped (feature `mapped`) |
 //! | [`tracking`] | allocation figures of sections, tasks and the process (feature `allocation-tracking`) |
 //! | [`guide`] | which of them to take when, each advice with a figure |
 //!
 //! Features, all off by default: `archive` (rkyv), `bytes` (the bytes of sealed arenas and of pooled buffers become `bytes::Bytes` without a
 //! copy), `serde` (collections serialise, and deserialise into an arena), `string-interner` (its traits for our symbols, and a
-//! backend), `cache` (shared values), `allocation-tracking`.
+//! backend), `cache` (shared values), `mapped`, `allocation-tracking`.
 //!
 //! The library starts no thread. It prints nothing and reads no environment variable, unless `tracking::start` is called,
 //! which says what it reads and prints.
@@ -41,6 +42,8 @@ pub mod collections;
 pub mod guide;
 mod hash;
 pub mod intern;
+#[cfg(feature = "mapped")]
+pub mod mapped;
 pub mod pool;
 mod recycle;
 mod sync;

@@ -21,6 +21,7 @@ pub mod intern_arena;
 #[forbid(unsafe_code)]
 pub mod intern_pool;
 pub mod limits;
+pub mod mapped;
 #[forbid(unsafe_code)]
 pub mod names;
 #[forbid(unsafe_code)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::contest::{self, Contender, Group, Named, Role};
 use crate::yardstick::Yardstick;
-use crate::{archive, bump, collections, intern_arena, intern_pool, object_pool, placement, pool, proposals, request, shared, shared_values};
+use crate::{archive, bump, collections, intern_arena, intern_pool, mapped, object_pool, placement, pool, proposals, request, shared, shared_values};
 
 /// What a contender's share of a round should take at least: less than a scheduler's slice, so that few samples are interrupted.
 const SHARE: Duration = Duration::from_micros(1500);
@@ -25,7 +25,7 @@ const COUNTED: u64 = 200_000;
 const USAGE: &str = "\
 usage: ratios [OPTIONS] [GROUP]...
   GROUP              run the groups whose name contains the word: bump, shared, pool, arc, archive,
-                     intern, placement, request, proposals, collections (default: all)
+                     intern, mapped, placement, request, proposals, collections (default: all)
   --rounds N         interleaved rounds per group (default 31)
   --list             print the names of groups and contenders
   --instructions     count instructions per operation under callgrind instead (single-threaded contenders)
@@ -129,6 +129,7 @@ fn all() -> impl Iterator<Item = Named> {
         intern_arena::GROUPS,
         intern_pool::GROUPS,
         placement::GROUPS,
+        mapped::GROUPS,
         request::GROUPS,
         proposals::GROUPS,
         archive::GROUPS,

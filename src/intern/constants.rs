@@ -3,11 +3,13 @@
 //! Stands beside the pool. A constant's word is odd: a number for its set above sixteen bits for its place there. The set's number
 //! follows from its texts, so nobody has to hand numbers out, and two sets of the same texts are one. Where the texts lie
 //! cannot be part of a number at compile time: a set is entered in a table of the process when a pool that knows it is made.
+//! The highest bit is always set; odd words without it are names of tables on disk (`tables.rs`).
 //!
 //! Invariants: a number stands for one list of texts; what is entered stays. Cost: no heap call.
 #![forbid(unsafe_code)]
 
 use super::string::InternedString;
+use super::tables;
 use std::fmt;
 use std::num::NonZero;
 use std::sync::OnceLock;
@@ -20,6 +22,8 @@ const PLACE_BITS: u32 = 16;
 /// The lowest bit says that it is a constant.
 const PLACE_SHIFT: u32 = 1;
 const SET_SHIFT: u32 = PLACE_SHIFT + PLACE_BITS;
+/// The bit that tells sets from tables.
+const SET_BIT: usize = 1 << (usize::BITS - 1);
 
 /// A set of constant names. Declared by [`constant_names!`](crate::constant_names).
 ///
@@ -66,7 +70,7 @@ impl ConstantSet {
             at += 1;
         }
         // The upper bits have seen the most multiplications.
-        Self { number: number >> SET_SHIFT, names }
+        Self { number: (number | SET_BIT) >> SET_SHIFT, names }
     }
 
     /// The constant of a name.
@@ -154,6 +158,9 @@ const fn fnv(mut hash: usize, text: &str) -> usize {
 static SETS: [OnceLock<&'static ConstantSet>; SETS_MAX] = [const { OnceLock::new() }; SETS_MAX];
 
 fn find(word: NonZero<usize>) -> Option<&'static str> {
+    if word.get() & SET_BIT == 0 {
+        return tables::text(word);
+    }
     let number = word.get() >> SET_SHIFT;
     for step in 0..SETS_MAX {
         let set = SETS[(number + step) % SETS_MAX].get()?;

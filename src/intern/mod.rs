@@ -12,7 +12,8 @@
 //! new one, a lock. A million names take 32 bytes each beside their texts, at most 36. Ours and eight peers':
 //! `cargo run --release -p benches --bin ratios -- intern` and `cargo run --release -p benches --bin names_memory`.
 //!
-//! A name that is known when the program is written is a constant: [`constant_names!`](crate::constant_names).
+//! A name that is known when the program is written is a constant: [`constant_names!`](crate::constant_names). Names that are known when it
+//! starts, and too many to be written into it, come from a table on disk: `StringPoolOptions::table` (feature `mapped`).
 //!
 //! Names are compared by number or address, not by text: two symbols of one interner, or two strings of one pool, are
 //! equal exactly where their texts are.
@@ -34,6 +35,7 @@ mod storage;
 mod string;
 mod symbol;
 mod table;
+mod tables;
 mod text;
 
 pub use account::PoolFull;

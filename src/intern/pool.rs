@@ -17,6 +17,7 @@ use super::hash::{SHARDS, TextHash};
 use super::shard::{Around, Shard, Walk};
 use super::string::{InternedString, Name};
 use super::table::{Published, Retired, Table, TableList};
+use super::tables::Tables;
 use crate::sync::{Arc, AtomicUsize, Grace, Mutex, Ordering, PinCount, Pins, lock, try_lock};
 use std::fmt;
 use std::num::NonZero;
@@ -48,6 +49,7 @@ pub struct StringPoolOptions {
     entries_max: usize,
     bytes_max: usize,
     constants: Vec<&'static ConstantSet>,
+    tables: Tables,
 }
 
 impl Default for StringPoolOptions {
@@ -82,7 +84,8 @@ impl StringPoolOptions {
     /// assert_eq!(pool.intern("acme"), pool.intern("acme"));
     /// ```
     pub fn new() -> Self {
-        Self { entries_max: Self::ENTRIES_DEFAULT, bytes_max: Self::BYTES_DEFAULT, constants: Vec::new() }
+        let (constants, tables) = (Vec::new(), Tables::default());
+        Self { entries_max: Self::ENTRIES_DEFAULT, bytes_max: Self::BYTES_DEFAULT, constants, tables }
     }
 
     /// The most names that the pool has at one time, constants and those that wait to be freed included.
@@ -135,6 +138,40 @@ impl StringPoolOptions {
         self
     }
 
+    /// Has the pool know the names of a table on disk: interning one of them gives a constant of the table, which is equal in every
+    /// pool that knows the same `table`, and never freed. The table is verified here; a name is looked up in it, and entered, when it is first
+    /// met, so that a pool over a million names begins as small as any other.
+    ///
+    /// A name that a constant set of the pool has too is the set's; one that two tables have is the first one's. Two `Table`s of one file
+    /// are two tables: open it once per process.
+    ///
+    /// # Errors
+    /// What [`Table::verify`](crate::mapped::Table::verify) says, which looks at the whole table (a twentieth of a second for a million names).
+    ///
+    /// # Panics
+    /// Beyond 64 tables in the process.
+    ///
+    /// ```
+    /// use blixard_arena::intern::StringPoolOptions;
+    /// use blixard_arena::mapped::{Table, TableBuilder};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut builder = TableBuilder::new();
+    /// # ["tenant-1", "tenant-2"].iter().try_for_each(|name| builder.add(name).map(drop))?;
+    /// # let bytes = builder.to_bytes()?;
+    /// let tenants: &'static Table = Box::leak(Box::new(Table::from_bytes(&bytes)?)); // or `Table::open`, once at the start
+    /// let (requests, state) =
+    ///     (StringPoolOptions::new().table(tenants)?.build(), StringPoolOptions::new().table(tenants)?.build());
+    /// assert_eq!(requests.intern("tenant-2"), state.intern("tenant-2")); // one word, whichever the pool
+    /// assert!(requests.pin().get("tenant-1").is_some() && requests.pin().get("tenant-9").is_none());
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "mapped")]
+    pub fn table(mut self, table: &'static crate::mapped::Table) -> Result<Self, crate::mapped::TableError> {
+        self.tables.add(table)?;
+        Ok(self)
+    }
+
     /// Makes the pool, and enters its constants.
     ///
     /// ```
@@ -150,7 +187,7 @@ impl StringPoolOptions {
     /// 64 different sets in the process.
     #[must_use]
     pub fn build(self) -> StringPool {
-        let pool = StringPool(Arc::new(Inner::new(self.bytes_max, self.entries_max)));
+        let pool = StringPool(Arc::new(Inner::new(self.bytes_max, self.entries_max, self.tables)));
         for set in self.constants {
             set.register();
             for (text, word) in set.words() {
@@ -202,6 +239,8 @@ struct Inner {
     /// So many names set off a sweep; 0 while one is under way.
     sweep_at: AtomicUsize,
     sweeper: Mutex<Sweeper>,
+    /// What is looked at before a name is new.
+    tables: Tables,
 }
 
 /// On a cache line of its own (with its prefetched neighbour).
@@ -488,6 +527,9 @@ impl StringPin<'_> {
     /// The name of a text, if the pool has it: for texts that nobody vouches for, and that should not be kept for having
     /// been asked for.
     ///
+    /// # Panics
+    /// With [`PoolFull`] where the text is of a table on disk that the pool knows, was not met before, and a cap is reached.
+    ///
     /// ```
     /// use blixard_arena::intern::StringPool;
     ///
@@ -503,6 +545,29 @@ impl StringPin<'_> {
         self.get_hashed(TextHash::of(text), text)
     }
 
+    /// [`get`](Self::get) that returns what it would panic with.
+    ///
+    /// # Errors
+    /// [`PoolFull`] where the text is of a table of the pool, was not met before, and a cap is reached.
+    ///
+    /// ```
+    /// # use blixard_arena::intern::StringPoolOptions;
+    /// # use blixard_arena::mapped::{Table, TableBuilder};
+    /// # let mut builder = TableBuilder::new();
+    /// # builder.add("tenant-1").unwrap();
+    /// # let tenants: &'static Table = Box::leak(Box::new(Table::from_bytes(&builder.to_bytes().unwrap()).unwrap()));
+    /// let pool = StringPoolOptions::new().entries_max(1).table(tenants).unwrap().build();
+    /// let _full = pool.intern("somebody");
+    /// let pin = pool.pin();
+    /// assert!(pin.try_get("nobody").unwrap().is_none());
+    /// assert!(pin.try_get("tenant-1").is_err()); // it is known, and there is no room to say so
+    /// ```
+    #[cfg(feature = "mapped")]
+    #[inline]
+    pub fn try_get(&self, text: &str) -> Result<Option<Name<'_>>, PoolFull> {
+        self.try_get_hashed(TextHash::of(text), text)
+    }
+
     /// Apart from its hash, so that tests can lie about it.
     #[inline(always)]
     pub(super) fn try_intern_hashed(&self, hash: TextHash, text: &str) -> Result<Name<'_>, PoolFull> {
@@ -514,12 +579,29 @@ impl StringPin<'_> {
 
     #[inline(always)]
     pub(super) fn get_hashed(&self, hash: TextHash, text: &str) -> Option<Name<'_>> {
-        let entry = self.table(hash)?.find(hash, text)?;
-        if entry.is_plain() {
-            return Some(Name::new(entry));
+        match self.try_get_hashed(hash, text) {
+            Ok(name) => name,
+            Err(full) => refuse(full),
         }
+    }
+
+    #[inline(always)]
+    fn try_get_hashed(&self, hash: TextHash, text: &str) -> Result<Option<Name<'_>>, PoolFull> {
+        match self.table(hash).and_then(|table| table.find(hash, text)) {
+            Some(entry) if entry.is_plain() => Ok(Some(Name::new(entry))),
+            // SAFETY: this pin, while it is borrowed.
+            Some(_) => Ok(unsafe { self.pool.revive(hash, text) }.map(Name::new)),
+            None if self.pool.tables.is_empty() => Ok(None),
+            None => self.get_of_tables(hash, text),
+        }
+    }
+
+    /// The name of a text that is not in the pool yet, if one of its tables has it.
+    #[cold]
+    fn get_of_tables(&self, hash: TextHash, text: &str) -> Result<Option<Name<'_>>, PoolFull> {
+        let word = self.pool.tables.word(text);
         // SAFETY: this pin, while it is borrowed.
-        unsafe { self.pool.revive(hash, text) }.map(Name::new)
+        word.map(|word| unsafe { self.pool.find_or_enter(hash, text, Some(word)) }.map(Name::new)).transpose()
     }
 
     #[inline(always)]
@@ -547,7 +629,7 @@ fn refuse(full: PoolFull) -> ! {
 }
 
 impl Inner {
-    fn new(bytes_max: usize, entries_max: usize) -> Self {
+    fn new(bytes_max: usize, entries_max: usize, tables: Tables) -> Self {
         let sweeper = Sweeper {
             grace: Grace::new(),
             tables: TableList::new(),
@@ -566,6 +648,7 @@ impl Inner {
             retired_bytes: AtomicUsize::new(0),
             sweep_at: AtomicUsize::new(SWEEP_ENTRIES_MIN),
             sweeper: Mutex::new(sweeper),
+            tables,
         }
     }
 
@@ -590,6 +673,8 @@ impl Inner {
         text: &str,
         constant: Option<NonZero<usize>>,
     ) -> Result<Entry<'p>, PoolFull> {
+        // Before the lock: a table's pages may have to come from the disk.
+        let constant = constant.or_else(|| self.tables.word(text));
         let index = hash.shard();
         let around = self.around(index);
         let mut shard = lock(&self.shards[index].0);

@@ -1,0 +1,28 @@
+//! Which blocks of a table were found to be as they were written: a bit for each, set at its first touch by whoever comes first.
+//!
+//! Stands under `Table`. One step, so nothing to model: a bit says something about bytes that nobody alters, and publishes nothing;
+//! two threads that check one block come to the same result.
+//!
+//! Invariants: a bit is set only after the block's checksum was found right, and never cleared. Cost: one heap call per table.
+#![forbid(unsafe_code)]
+
+use crate::sync::{AtomicU64, Ordering};
+
+#[derive(Debug)]
+pub(super) struct Checked(Box<[AtomicU64]>);
+
+impl Checked {
+    pub(super) fn none_of(blocks: usize) -> Self {
+        Self((0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    #[inline(always)]
+    pub(super) fn has(&self, block: usize) -> bool {
+        // Relaxed, here and below: it publishes nothing.
+        self.0.get(block / 64).is_some_and(|word| word.load(Ordering::Relaxed) >> (block % 64) & 1 == 1)
+    }
+
+    pub(super) fn set(&self, block: usize) {
+        self.0[block / 64].fetch_or(1 << (block % 64), Ordering::Relaxed);
+    }
+}
