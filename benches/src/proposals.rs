@@ -294,8 +294,11 @@ fn build_in<'a, A: AnyArena>(
 
 fn decided_in<'a, A: AnyArena>(arena: &'a A, proposals: &'a [control_plane::raft::Proposal<'a>]) -> ProposalBatch<'a> {
     let created = proposals.iter().filter(|proposal| proposal.data.create_vm().is_some()).count();
-    let decisions =
-        arena.alloc_slice_fill_with(created, |_| Decision { placement: None, alternatives: &[], reason: arena.alloc_str(DECIDED) });
+    let decisions = arena.alloc_slice_fill_with(created, |_| Decision {
+        placement: None,
+        alternatives: &[],
+        reason: arena.alloc_str(DECIDED),
+    });
     ProposalBatch::new(proposals, decisions)
 }
 

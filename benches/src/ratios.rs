@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use crate::contest::{self, Contender, Group, Named, Role};
 use crate::yardstick::Yardstick;
-use crate::{archive, bump, collections, intern_arena, intern_pool, mapped, object_pool, placement, pool, proposals, request, shared, shared_values};
+use crate::{
+    archive, bump, collections, intern_arena, intern_pool, mapped, object_pool, placement, pool, proposals, request,
+    shared, shared_values,
+};
 
 /// What a contender's share of a round should take at least: less than a scheduler's slice, so that few samples are interrupted.
 const SHARE: Duration = Duration::from_micros(1500);

@@ -243,10 +243,10 @@ fn lazily<T: 'static>(
     make: impl Fn() -> T + 'static,
     mut work: impl FnMut(&T, u64) + 'static,
 ) -> Contender {
-    let made = OnceCell::new();
+    let kept = OnceCell::new();
     let mut next = 0;
     Contender::timed(name, role, move |iterations| {
-        let made = made.get_or_init(&make);
+        let kept = kept.get_or_init(&make);
         let start = Instant::now();
         // Goes on where it ended: short runs do not meet the same names again and again.
         for i in next..next + iterations {

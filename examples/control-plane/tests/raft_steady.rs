@@ -67,7 +67,8 @@ fn build<'a, A: AnyArena>(
     let standing = deduplicate_in(arena, all)?;
     assert!(standing.len() < all.len());
     let created = standing.iter().filter(|proposal| proposal.data.create_vm().is_some()).count();
-    let decisions = arena.alloc_slice_fill_with(created, |_| Decision { placement: None, alternatives: &[], reason: "none" });
+    let decisions =
+        arena.alloc_slice_fill_with(created, |_| Decision { placement: None, alternatives: &[], reason: "none" });
     Ok(ProposalBatch::new(standing, decisions))
 }
 
