@@ -90,7 +90,7 @@ impl Find for SortedByHash {
                 return None;
             }
             if slot >> 32 == tag {
-                let (number, found) = self.rows.at((slot & u64::from(u32::MAX)) as u32 - 1);
+                let (number, found) = self.rows.at(row_of(*slot));
                 if found == name.as_bytes() {
                     return Some(number);
                 }
@@ -100,7 +100,13 @@ impl Find for SortedByHash {
     }
 }
 
-/// What a table has: a perfect hash as PTHash has it (Pibiri and Trani, 2021). Names fall into buckets of four on average, and each
+/// The row of a slot that is taken: its lower half, counted from 1.
+#[expect(clippy::cast_possible_truncation, reason = "takes the slot's lower half")]
+fn row_of(slot: u64) -> u32 {
+    slot as u32 - 1
+}
+
+/// What a table has: a perfect hash as `PTHash` has it (Pibiri and Trani, 2021). Names fall into buckets of four on average, and each
 /// bucket has a number, sought from the largest bucket on, that sends its names into slots that are free.
 #[derive(Debug)]
 pub struct Perfect {
@@ -173,7 +179,7 @@ impl Find for Perfect {
         if slot == 0 || slot >> 32 != hash >> 32 {
             return None;
         }
-        let (number, found) = self.rows.at((slot & u64::from(u32::MAX)) as u32 - 1);
+        let (number, found) = self.rows.at(row_of(slot));
         (found == name.as_bytes()).then_some(number)
     }
 }

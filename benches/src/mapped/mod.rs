@@ -105,7 +105,7 @@ impl Find for HashMap<Box<str>, u32, DefaultHashBuilder> {
     }
 }
 
-impl Find for std::collections::HashMap<String, u32> {
+impl<S: std::hash::BuildHasher> Find for std::collections::HashMap<String, u32, S> {
     #[inline]
     fn find(&self, name: &str) -> Option<u64> {
         self.get(name).map(|number| (*number).into())
@@ -250,7 +250,7 @@ fn lazily<T: 'static>(
         let start = Instant::now();
         // Goes on where it ended: short runs do not meet the same names again and again.
         for i in next..next + iterations {
-            work(made, i);
+            work(kept, i);
         }
         next += iterations;
         start.elapsed()
