@@ -146,7 +146,7 @@ impl StringPoolOptions {
     /// are two tables: open it once per process.
     ///
     /// # Errors
-    /// What [`Table::verify`](crate::mapped::Table::verify) says, which looks at the whole table (a twentieth of a second for a million names).
+    /// What [`Table::verify`](crate::mapped::Table::verify) says, which looks at the whole table.
     ///
     /// # Panics
     /// Beyond 64 tables in the process.

@@ -50,7 +50,7 @@ use std::path::Path;
 ///
 /// # Cost
 /// `open`: the file's size in pages of its own, and three heap calls. `map`: the pages that are touched, and three heap calls. A look-up that finds no
-/// error: none. The first touch of a block takes a microsecond or two for its checksum, and the time to fetch it from the disk.
+/// error: none. The first touch of a block takes the time for its checksum, and to fetch it from the disk.
 pub struct Table {
     bytes: Mmap,
     layout: Layout,
