@@ -1,6 +1,6 @@
 //! Random mutations of archives: no crash, and no value that differs while the checksum holds.
 //!
-//! A tenth of the million runs with the suite. All of it, in ten seconds:
+//! A tenth of the million runs with the suite. All of it:
 //! `cargo test --release --features archive --test archive_mutations -- --ignored`.
 #![cfg(feature = "archive")]
 #![forbid(unsafe_code)]
