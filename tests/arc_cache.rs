@@ -205,23 +205,24 @@ fn weights_are_taken_once_and_bounded() {
             value.replace(value.get() + 1_000)
         })
     };
-    for key in 0..500 {
+    // So many that each shard, of which some get more and some less, has been full.
+    for key in 0..5_000 {
         // A seventh of them weighs nothing, and counts.
         cache.get_or_build(&key, || Cell::new(key % 7));
         assert!(cache.figures().weight <= 1_000);
     }
     let figures = cache.figures();
     assert!(figures.weight > 900 && figures.entries as u64 <= figures.weight, "{figures}");
-    assert_eq!(weighed.load(SeqCst), 500);
+    assert_eq!(weighed.load(SeqCst), 5_000);
     // Too heavy: handed out, not kept, and nobody else has to go for it.
-    let heavy = cache.get_or_build(&1_000, || Cell::new(50_000));
+    let heavy = cache.get_or_build(&10_001, || Cell::new(50_000));
     assert_eq!(Arc::strong_count(&heavy), 1);
     assert_eq!((cache.figures().entries, cache.figures().dropped), (figures.entries, figures.dropped + 1));
     // Nor is a value in whose place it would be.
-    let light = cache.insert(2_000, Cell::new(5));
-    assert!(light.is_none() && cache.get(&2_000).is_some());
-    assert_eq!(cache.insert(2_000, Cell::new(50_000)).map(|value| value.get()), Some(1_005));
-    assert!(cache.get(&2_000).is_none());
+    let light = cache.insert(10_002, Cell::new(5));
+    assert!(light.is_none() && cache.get(&10_002).is_some());
+    assert_eq!(cache.insert(10_002, Cell::new(50_000)).map(|value| value.get()), Some(1_005));
+    assert!(cache.get(&10_002).is_none());
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //!
 //! let (requests, configs) = (ArenaPool::new(), ArcCache::<String, String>::new());
 //! let arena = requests.acquire();
-//! let config: &String = arena.adopt(configs.get_or_build("vm-1", || "2 cores".into())); // one count for all
+//! let config: &String = arena.adopt(configs.get_or_build("vm-1", || String::from("2 cores"))); // one count for all
 //! let handed_around = [config; 64]; // plain references: copied, never counted
 //! assert_eq!(handed_around[63], "2 cores");
 //! ```
