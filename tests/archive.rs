@@ -10,6 +10,9 @@ use blixard_arena::archive::{
 };
 use blixard_arena::collections::{self, FlatMap, FlatSet};
 use blixard_arena::{Arena, ArenaOptions, SharedArena};
+use rkyv::Place;
+use rkyv::rancor::{Fallible, Source};
+use rkyv::with::{ArchiveWith, SerializeWith};
 
 fn refused(bytes: &[u8]) -> ArchiveError {
     archive::access::<Proposal<'_>>(&archive::aligned(bytes)).expect_err("refused")
@@ -328,5 +331,51 @@ fn what_is_held_is_never_written_again() {
         .collect();
     for (name, bytes) in &held {
         assert_eq!(archive::access::<Proposal<'_>>(bytes).unwrap().name, **name);
+    }
+}
+
+/// Archives a number, or not.
+struct Fickle;
+
+impl ArchiveWith<u8> for Fickle {
+    type Archived = u8;
+    type Resolver = ();
+
+    fn resolve_with(field: &u8, (): (), out: Place<u8>) {
+        out.write(*field);
+    }
+}
+
+impl<S: Fallible<Error: Source> + ?Sized> SerializeWith<u8, S> for Fickle {
+    fn serialize_with(field: &u8, _: &mut S) -> Result<(), S::Error> {
+        match field {
+            0 => Err(S::Error::new(std::io::Error::other("not a zero"))),
+            1 => panic!("not a one"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_value_that_refuses_or_panics_half_way_leaves_no_trace() {
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct Half {
+        #[rkyv(with = Text)]
+        text: &'static str,
+        names: Vec<String>,
+        #[rkyv(with = Fickle)]
+        number: u8,
+    }
+    impl Schema for Half {
+        const NAME: &'static str = "test.half";
+    }
+    let half = |number| Half { text: "half a text", names: vec!["a name of some length".to_owned(); 50], number };
+    let whole = archive::encode(&half(2)).unwrap();
+    for _ in 0..10 {
+        assert_eq!(archive::encode(&half(0)).unwrap_err().to_string(), "archive: not a zero");
+        let panic = std::panic::catch_unwind(|| archive::encode(&half(1))).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"not a one"));
+        assert_eq!(archive::encode(&half(2)).unwrap(), whole);
     }
 }

@@ -219,6 +219,6 @@ impl Recycle<Encoder> for Encoders {
     }
 
     fn retained_bytes(&self, encoder: &Encoder) -> usize {
-        encoder.frames.bytes() + encoder.scratch.figures().reserved_bytes
+        encoder.frames.kept_bytes() + encoder.scratch.figures().reserved_bytes
     }
 }

@@ -22,6 +22,8 @@ const OLDEST: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     classes: [VecDeque<BytesMut>; BufferPool::CLASSES.len()],
+    /// Their bytes, in all classes.
+    kept_bytes: usize,
 }
 
 impl Frames {
@@ -35,12 +37,14 @@ impl Frames {
         for back in 1..=NEWEST.min(frames.len()) {
             let at = frames.len() - back;
             if frames[at].try_reclaim(bytes) {
+                self.kept_bytes -= bytes;
                 return (frames.remove(at).expect("one of them"), bytes);
             }
         }
         for _ in 0..OLDEST.min(frames.len()) {
             if let Some(mut frame) = frames.pop_front() {
                 if frame.try_reclaim(bytes) {
+                    self.kept_bytes -= bytes;
                     return (frame, bytes);
                 }
                 frames.push_back(frame);
@@ -56,15 +60,18 @@ impl Frames {
         if let Some(class) = BufferPool::CLASSES.iter().position(|class| bytes == *class) {
             let frames = &mut self.classes[class];
             if frames.len() * bytes >= KEPT_BYTES_MAX {
-                // The oldest is not free, or it had been taken; whoever holds it frees it.
+                // Whoever holds the oldest frees it.
                 frames.pop_front();
+            } else {
+                self.kept_bytes += bytes;
             }
             frames.push_back(frame);
         }
     }
 
     /// Bytes that are kept.
-    pub(super) fn bytes(&self) -> usize {
-        self.classes.iter().zip(BufferPool::CLASSES).map(|(frames, bytes)| frames.len() * bytes).sum()
+    #[inline]
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 }
