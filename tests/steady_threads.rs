@@ -5,6 +5,7 @@
 use blixard_arena::{ArenaOptions, ArenaPool, Reset};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -13,6 +14,9 @@ thread_local! {
     /// Whether the thread is inside the library.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
+
+/// Threads of a generation.
+const THREADS: usize = 4;
 
 struct Counting;
 
@@ -45,14 +49,15 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// One thread's life: a request in an arena, and one in a shared arena, each from its own pool. Counted to its very end,
-/// with the destructors of its thread-locals.
-fn live(own: &ArenaPool, shared: &ArenaPool, seed: usize) {
+/// with the destructors of its thread-locals. `side_by_side` is waited at while both arenas are held.
+fn live(own: &ArenaPool, shared: &ArenaPool, seed: usize, side_by_side: &Barrier) {
     INSIDE.set(true);
     let arena = own.acquire();
     let ids = arena.alloc_slice_fill_with(100 + seed % 50, |i| i + seed);
     let both = shared.acquire_shared();
     let name = both.format(format_args!("vm-{seed}"));
     let fits = ids[0] == seed && name.len() > 3;
+    side_by_side.wait();
     drop(both);
     drop(arena);
     INSIDE.set(false);
@@ -63,13 +68,14 @@ fn live(own: &ArenaPool, shared: &ArenaPool, seed: usize) {
 fn threads_that_come_and_go_call_no_allocator() {
     for reset in [Reset::Keep, Reset::Poison, Reset::Wipe] {
         let (own, shared) = (ArenaOptions::new().on_reset(reset).pool(), ArenaOptions::new().on_reset(reset).pool());
-        let generation = |seed: usize| {
+        let generation = |seed: usize, together: usize| {
+            let side_by_side = Barrier::new(together);
             std::thread::scope(|scope| {
-                let threads: Vec<_> = (0..4)
+                let threads: Vec<_> = (0..THREADS)
                     .map(|i| {
                         scope.spawn({
-                            let (own, shared) = (&own, &shared);
-                            move || live(own, shared, seed + i)
+                            let (own, shared, side_by_side) = (&own, &shared, &side_by_side);
+                            move || live(own, shared, seed + i, side_by_side)
                         })
                     })
                     .collect();
@@ -78,13 +84,14 @@ fn threads_that_come_and_go_call_no_allocator() {
                 }
             });
         };
-        // Four slots to a pool at most; each has held an arena of the needed size once all four have run side by side.
-        (0..200).for_each(&generation);
+        // Four slots to a pool at most; each has held an arena of the needed size once all four have run side by side, which
+        // chance would bring about too seldom.
+        (0..200).for_each(|seed| generation(seed, THREADS));
         let before = CALLS.load(SeqCst);
         // Which slot a thread finds is chance: one that has been idle may still learn, so the last of three rounds counts.
         let rounds = [(); 3].map(|()| {
             let before = CALLS.load(SeqCst);
-            (0..200).for_each(&generation);
+            (0..200).for_each(|seed| generation(seed, 1));
             CALLS.load(SeqCst) - before
         });
         assert!(before > 0, "the first threads made what the later ones found");
