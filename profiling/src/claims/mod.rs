@@ -1,7 +1,7 @@
 //! The claims: how many allocations and `Arc` operations of a request pools and arenas save, counted one kind at a time.
 //!
-//! A claim's replay builds, reads and lets go one kind of thing for every request and nothing else: [`strings`],
-//! [`objects`], [`collections`], [`arcs`], each in three forms: plain heap, pooled, arena. It stands beside the replay of whole requests
+//! A claim's replay builds, reads and lets go one kind of thing for every request and nothing else: `strings`,
+//! `objects`, `collections`, `arcs`, each in three forms: plain heap, pooled, arena. It stands beside the replay of whole requests
 //! and runs in a counting process of its own for each form.
 //!
 //! Invariants: what is counted lies between the probe's two calls, the first request's set-up included; parsing and
