@@ -178,20 +178,22 @@ fn what_is_removed_is_built_anew() {
 fn destructors_of_keys_and_values_may_use_the_cache() {
     type Place = Arc<Mutex<Option<WeakCache<Key, Value>>>>;
     #[derive(Clone)]
-    struct Key(u64, Place);
+    struct Key(u64, Option<Place>);
     struct Value(u64, Place);
 
     fn visit(id: u64, place: &Place) {
         let cache = place.lock().unwrap().clone();
         if let Some(cache) = cache {
-            let absent = std::mem::ManuallyDrop::new(Key(id + 1_000_000, Arc::clone(place)));
-            assert!(cache.get(&*absent).is_none() && cache.remove(&*absent).is_none());
+            let absent = Key(id + 1_000_000, None);
+            assert!(cache.get(&absent).is_none() && cache.remove(&absent).is_none());
             assert!(cache.figures().entries < 10_000);
         }
     }
     impl Drop for Key {
         fn drop(&mut self) {
-            visit(self.0, &self.1);
+            if let Some(place) = &self.1 {
+                visit(self.0, place);
+            }
         }
     }
     impl Drop for Value {
@@ -215,11 +217,11 @@ fn destructors_of_keys_and_values_may_use_the_cache() {
     let cache = WeakCache::new();
     *place.lock().unwrap() = Some(cache.clone());
     for id in 0..3_000 {
-        drop(cache.get_or_build(&Key(id, Arc::clone(&place)), || Value(id, Arc::clone(&place))));
+        drop(cache.get_or_build(&Key(id, Some(Arc::clone(&place))), || Value(id, Arc::clone(&place))));
         // In a dead one's place.
-        let again = cache.get_or_build(&Key(id, Arc::clone(&place)), || Value(id, Arc::clone(&place)));
+        let again = cache.get_or_build(&Key(id, Some(Arc::clone(&place))), || Value(id, Arc::clone(&place)));
         if id % 3 == 0 {
-            drop(cache.remove(&Key(id, Arc::clone(&place))));
+            drop(cache.remove(&Key(id, Some(Arc::clone(&place)))));
         }
         drop(again);
     }
