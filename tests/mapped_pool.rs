@@ -4,6 +4,7 @@
 
 use blixard_arena::intern::{InternedString, PoolFull, StringPool, StringPoolOptions};
 use blixard_arena::mapped::{Table, TableBuilder};
+use std::sync::OnceLock;
 
 blixard_arena::constant_names! { Role { LEADER = "leader", FOLLOWER = "follower" } }
 
@@ -95,6 +96,7 @@ fn threads_that_meet_a_name_at_once_get_one() {
 
 #[test]
 fn a_falsified_table_is_not_taken() {
+    static FALSIFIED: OnceLock<Table> = OnceLock::new();
     let mut builder = TableBuilder::new();
     builder.add("vm-1").unwrap();
     let mut bytes = builder.to_bytes().unwrap();
@@ -107,7 +109,7 @@ fn a_falsified_table_is_not_taken() {
     bytes[40..48].copy_from_slice(&sum);
     let sum = xxhash_rust::xxh3::xxh3_64(&bytes[..56]).to_le_bytes();
     bytes[56..64].copy_from_slice(&sum);
-    let table: &'static Table = Box::leak(Box::new(Table::from_bytes(&bytes).unwrap()));
+    let table = FALSIFIED.get_or_init(|| Table::from_bytes(&bytes).unwrap());
     let error = StringPoolOptions::new().table(table).unwrap_err();
     assert!(error.to_string().contains("UTF-8"), "{error}");
 }
