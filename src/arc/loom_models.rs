@@ -121,7 +121,7 @@ fn what_is_removed_while_it_is_built_is_not_kept() {
 }
 
 /// A builder wants what another thread builds, and waits in turn. (That a circle is seen takes a panic, which loom does not
-/// forgive: `tests/arc_cache.rs` and `tests/arc_weak.rs` close some.)
+/// forgive: `tests/suite/arc_cache.rs` and `arc_weak.rs` close some.)
 #[test]
 fn a_builder_waits_for_another_threads_key() {
     model(Some(3), || {

@@ -58,9 +58,9 @@ fn kind_of(path: &Path) -> String {
     kind
 }
 
-/// The steps of writing a table.
-fn steps() -> Vec<Step> {
-    let folder = Folder::new("steps");
+/// The steps of writing a table; the test's folder is its own, since tests run side by side.
+fn steps(test: &str) -> Vec<Step> {
+    let folder = Folder::new(&format!("{test}-steps"));
     let mut steps = Vec::new();
     let told = builder("new").write_in_steps(&folder.table(), |step| {
         steps.push(step);
@@ -72,7 +72,7 @@ fn steps() -> Vec<Step> {
 
 #[test]
 fn all_is_written_before_it_is_synchronised_and_that_before_it_is_renamed() {
-    let steps = steps();
+    let steps = steps("order");
     let (first, last) = (steps.first(), &steps[steps.len() - 3..]);
     assert_eq!((first, last), (Some(&Step::Create), &[Step::Sync, Step::Rename, Step::SyncFolder][..]));
     let writes = &steps[1..steps.len() - 3];
@@ -98,7 +98,7 @@ fn a_writer_killed_at_any_step_leaves_the_old_table_or_the_new_one() {
         });
         return told.unwrap();
     }
-    let (folder, steps) = (Folder::new("killed"), steps());
+    let (folder, steps) = (Folder::new("killed"), steps("killed"));
     let path = folder.table();
     for at in 0..=steps.len() {
         builder("old").write(&path).unwrap();
@@ -124,7 +124,7 @@ fn a_writer_killed_at_any_step_leaves_the_old_table_or_the_new_one() {
 
 #[test]
 fn a_step_that_fails_is_named_and_leaves_nothing_behind() {
-    let (folder, steps) = (Folder::new("refused"), steps());
+    let (folder, steps) = (Folder::new("refused"), steps("refused"));
     let path = folder.table();
     for (at, step) in steps.into_iter().enumerate() {
         builder("old").write(&path).unwrap();

@@ -2,9 +2,7 @@
 #![cfg(feature = "archive")]
 #![forbid(unsafe_code)]
 
-mod archive_samples;
-
-use archive_samples::{ArchivedHeapProposal, HeapProposal, PROPOSAL, Proposal, heap_proposal};
+use super::archive_samples::{ArchivedHeapProposal, HeapProposal, PROPOSAL, Proposal, heap_proposal};
 use blixard_arena::archive::{
     self, ArchiveError, Checked, DecodeError, HEADER_BYTES, Header, List, Pair, Schema, Text, rkyv, tag,
 };

@@ -278,8 +278,9 @@ fn what_is_no_file_is_refused() {
 /// Runs the test of this name again, alone and in a process of its own.
 fn child(test: &str, folder: &Path) -> std::process::Output {
     let own = std::env::current_exe().unwrap();
+    let test = format!("mapped::{test}");
     let mut command = Command::new(own);
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, folder);
+    command.args([&*test, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, folder);
     command.output().unwrap()
 }
 

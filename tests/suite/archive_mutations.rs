@@ -1,13 +1,11 @@
 //! Random mutations of archives: no crash, and no value that differs while the checksum holds.
 //!
 //! A tenth of the million runs with the suite. All of it:
-//! `cargo test --release --features archive --test archive_mutations -- --ignored`.
+//! `cargo test --release --features archive --test suite archive_mutations -- --ignored`.
 #![cfg(feature = "archive")]
 #![forbid(unsafe_code)]
 
-mod archive_samples;
-
-use archive_samples::{PROPOSAL, Placement, Proposal, read_all};
+use super::archive_samples::{PROPOSAL, Placement, Proposal, read_all};
 use blixard_arena::Arena;
 use blixard_arena::archive::{self, ArchiveError, HEADER_BYTES};
 

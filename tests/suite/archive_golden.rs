@@ -1,14 +1,12 @@
 //! Archives that were written before are read for ever: files under `tests/golden/archive`, one folder per form.
 //!
 //! What is written today must be the newest form's files to the byte; where it is not, the form has changed and takes the next number, a
-//! folder of its own and readers for the old one. `cargo test --features archive --test archive_golden -- --ignored` writes files that are
+//! folder of its own and readers for the old one. `cargo test --features archive --test suite archive_golden -- --ignored` writes files that are
 //! missing, and touches none that are there.
 #![cfg(feature = "archive")]
 #![forbid(unsafe_code)]
 
-mod archive_samples;
-
-use archive_samples::{HeapProposal, PROPOSAL, Proposal, heap_proposal, read_all};
+use super::archive_samples::{HeapProposal, PROPOSAL, Proposal, heap_proposal, read_all};
 use blixard_arena::Arena;
 use blixard_arena::archive::{self, FORMAT_NEWEST, Header, List, Schema, Text, rkyv};
 use bytes::Bytes;
