@@ -83,6 +83,25 @@ pub enum Role {
     Control,
 }
 
+impl Role {
+    /// Its name in rows of figures.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Peer => "peer",
+            Self::Limit => "limit",
+            Self::Control => "control",
+        }
+    }
+
+    /// The role of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Ours, Self::Peer, Self::Limit, Self::Control].into_iter().find(|role| role.as_str() == name)
+    }
+}
+
 /// One way to do a group's work.
 pub struct Contender {
     /// The name.

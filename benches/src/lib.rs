@@ -17,6 +17,8 @@ pub mod bump;
 #[forbid(unsafe_code)]
 pub mod collections;
 #[forbid(unsafe_code)]
+pub mod figures;
+#[forbid(unsafe_code)]
 pub mod intern_arena;
 #[forbid(unsafe_code)]
 pub mod intern_pool;

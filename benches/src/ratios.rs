@@ -31,6 +31,8 @@ usage: ratios [OPTIONS] [GROUP]...
                      intern, mapped, placement, request, proposals, collections (default: all)
   --rounds N         interleaved rounds per group (default 31)
   --list             print the names of groups and contenders
+  --exact            the groups of these very names, not those that contain them
+  --rows             print each contender's times as a line instead: group, role, threads, name, a time per round, by tabs
   --instructions     count instructions per operation under callgrind instead (single-threaded contenders)
   --work GROUP CONTENDER N
                      only do the contender's work N times: for callgrind, perf and other observers";
@@ -79,6 +81,8 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Error> {
     let mut rounds = ROUNDS;
     let mut instructions = false;
     let mut list = false;
+    let mut exact = false;
+    let mut rows = false;
     let mut words = Vec::new();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
@@ -86,6 +90,8 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Error> {
             "--rounds" => rounds = number(rest.next(), "--rounds")?,
             "--instructions" => instructions = true,
             "--list" => list = true,
+            "--exact" => exact = true,
+            "--rows" => rows = true,
             "--work" => {
                 let (Some(group), Some(contender)) = (rest.next(), rest.next()) else {
                     return Err(Error::Argument("--work takes a group, a contender and a number".to_owned()));
@@ -98,8 +104,9 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Error> {
             word => words.push(word),
         }
     }
+    let asked = |name: &str, word: &str| if exact { name == word } else { name.contains(word) };
     let groups: Vec<_> =
-        all().filter(|(name, _)| words.is_empty() || words.iter().any(|word| name.contains(word))).collect();
+        all().filter(|(name, _)| words.is_empty() || words.iter().any(|word| asked(name, word))).collect();
     if groups.is_empty() {
         return Err(Error::Argument(format!("no group is called like {words:?}")));
     }
@@ -115,7 +122,11 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Error> {
             count_instructions(&group, out)?;
         } else {
             let table = Table::measure(&mut group, rounds.max(1));
-            write!(out, "{table}")?;
+            if rows {
+                table.write_rows(out)?;
+            } else {
+                write!(out, "{table}")?;
+            }
             out.flush()?;
         }
     }
@@ -138,6 +149,13 @@ fn all() -> impl Iterator<Item = Named> {
         archive::GROUPS,
     ];
     groups.into_iter().chain(collections::GROUPS.iter().copied()).flatten().copied()
+}
+
+/// The names of a group's contenders with the threads each works on, if there is such a group.
+#[cfg(test)]
+pub(crate) fn contenders(group: &str) -> Option<Vec<(String, usize)>> {
+    let make = all().find_map(|(name, make)| (name == group).then_some(make))?;
+    Some(make().contenders.iter().map(|one| (one.name.to_owned(), one.threads)).collect())
 }
 
 fn number<N: std::str::FromStr>(argument: Option<&String>, of: &str) -> Result<N, Error> {
@@ -179,6 +197,19 @@ impl<'a> Table<'a> {
             }
         }
         Self { group, times, samples: yardstick.counts() }
+    }
+
+    /// A line per contender, for programs.
+    fn write_rows(&self, out: &mut impl Write) -> io::Result<()> {
+        for (contender, times) in self.group.contenders.iter().zip(&self.times) {
+            let Contender { name, role, threads, .. } = contender;
+            write!(out, "{}\t{}\t{threads}\t{name}", self.group.name, role.as_str())?;
+            for time in times {
+                write!(out, "\t{time}")?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
     }
 
     /// Within each round, the time of `index` over that of `base`: median, and the middle 80 %.

@@ -1,0 +1,10 @@
+//! The figures of `benches/README.md`, measured anew: `cargo bench -p benches --bench figures -- --write`.
+
+use benches::figures::{Programs, main as measure};
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let programs = Programs { system: env!("CARGO_BIN_EXE_ratios"), mimalloc: env!("CARGO_BIN_EXE_ratios_mimalloc") };
+    measure(programs, Path::new(env!("CARGO_MANIFEST_DIR")))
+}
