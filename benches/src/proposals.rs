@@ -7,6 +7,7 @@
 //! Invariant: before anybody is timed, all encode to the same bytes.
 
 use std::hint::black_box;
+use std::iter;
 use std::sync::LazyLock;
 
 use blixard_arena::ArenaPool;
@@ -187,7 +188,7 @@ impl AnyProposal for Kept {
 
     fn view(&self) -> View<'_, Self> {
         match self.0.view() {
-            View::CreateVm { spec, metadata, lifetime } => View::CreateVm { spec, metadata, lifetime },
+            View::CreateVm { config, lifetime } => View::CreateVm { config, lifetime },
             View::StartVm { vm } => View::StartVm { vm },
             View::StopVm { vm, grace_seconds } => View::StopVm { vm, grace_seconds },
             View::UpdateVmStatus { vm, status, node } => View::UpdateVmStatus { vm, status, node },
@@ -205,9 +206,9 @@ impl AnyBatch for KeptBatch<'_> {
         self.0
     }
 
-    fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
-        let created = self.0.iter().filter(|kept| kept.0.data.create_vm().is_some());
-        created.map(|_| Outcome { placement: None, alternatives: &[], reason: DECIDED })
+    fn outcomes(&self) -> impl ExactSizeIterator<Item = Outcome<'_>> + Clone {
+        let created = self.0.iter().filter(|kept| kept.0.data.create_vm().is_some()).count();
+        iter::repeat_n(Outcome { placement: None, alternatives: &[], reason: DECIDED }, created)
     }
 }
 

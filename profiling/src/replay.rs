@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 use std::sync::Barrier;
 use std::time::Instant;
 
-use blixard_arena::pool::{Buffer, VecPool};
+use bytes::Bytes;
 use control_plane::raft::{Lifetime, ProposalLimits, ProposalProcessor};
 use control_plane::scheduler::baseline::rank_original;
 use control_plane::scheduler::{BatchScheduler, Chosen, NodeTable, Placement, Shortage, VmSpec};
@@ -193,8 +193,8 @@ pub struct Desk {
     pub cluster: Cluster,
     /// Checks and encodes batches.
     pub processor: ProposalProcessor,
-    /// The encoded batch, in a buffer that goes back to the processor's pool when the next one takes its place.
-    pub encoded: Buffer,
+    /// The archived batch, whose buffer is used again when the next one has taken its place.
+    pub encoded: Bytes,
     /// Times the phases.
     pub clock: Clock,
     /// VMs that got a node.
@@ -212,11 +212,10 @@ impl Desk {
             ..ProposalLimits::default()
         };
         let processor = ProposalProcessor::new(limits);
-        let encoded = VecPool::with_capacity(0).acquire();
         Self {
             cluster: Cluster::new(nodes, placing, leases_max),
             processor,
-            encoded,
+            encoded: Bytes::new(),
             clock: Clock { last: Instant::now(), request_ns: 0, phases_ns: [0; 5] },
             placed: 0,
             rejected: 0,

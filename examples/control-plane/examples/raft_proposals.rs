@@ -104,7 +104,7 @@ fn propose(log: Receiver<SealedBatch>, nodes: &[Sender<Bytes>], leads: u64) -> u
             batch.get().answer(Answer::NotLeader);
             continue;
         }
-        let entry = processor.encode(batch.get()).expect("the builder has checked it").freeze();
+        let entry = processor.encode(batch.get()).expect("the builder has checked it");
         bytes += entry.len();
         if nodes.iter().filter(|node| node.send(entry.clone()).is_ok()).count() >= 2 {
             batch.get().answer(Answer::Applied { log_index });

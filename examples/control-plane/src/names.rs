@@ -4,7 +4,10 @@
 //! number at compile time, so a `match` compares two words. A pool of names is made with both sets ([`pool`]). What lies in a
 //! request's memory or in the log carries a state as its place in the set, one byte ([`VmStatus`], [`NodeRole`]).
 //! Invariant: no text is in both. Cost: a constant costs nothing, no count and no look-up.
+#![expect(missing_debug_implementations, reason = "of what rkyv's derive declares beside an archived type")]
 
+use blixard_arena::archive::rkyv::bytecheck::CheckBytes;
+use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Portable, Serialize};
 use blixard_arena::intern::{InternedString, StringPool, StringPoolOptions};
 
 blixard_arena::constant_names! {
@@ -48,6 +51,9 @@ macro_rules! places {
     ($(#[$meta:meta])* $name:ident of $set:ident { $($variant:ident = $constant:ident),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Portable, CheckBytes, Archive, Serialize, Deserialize)]
+        #[rkyv(crate = rkyv, as = Self)]
+        #[bytecheck(crate = rkyv::bytecheck)]
         #[repr(u8)]
         pub enum $name {
             $(#[doc = concat!("[`", stringify!($set), "::", stringify!($constant), "`].")] $variant),+

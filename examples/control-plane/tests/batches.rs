@@ -207,14 +207,23 @@ fn a_request_over_its_budget_leaves_everything_as_it_was() {
     let mut refused = 0;
     for budget in (1..64).map(|step| step * 1_024) {
         let arena = ArenaOptions::new().budget_bytes_max(budget).arena();
-        let placed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            scheduler.place_all(&arena, &batch).unwrap().len()
-        }));
-        if let Ok(placed) = placed {
-            assert_eq!(placed, 64);
-        } else {
-            refused += 1;
-            assert!(scheduler.table().is_free(), "{budget}");
+        match scheduler.place_all(&arena, &batch) {
+            Ok(placed) => assert_eq!(placed.len(), 64),
+            Err(BatchError::Budget(over)) => {
+                refused += 1;
+                assert_eq!(over.allowed, budget);
+                assert!(scheduler.table().is_free(), "{budget}");
+            }
+            Err(other) => panic!("{other}"),
+        }
+        scheduler.free_all();
+        let arena = ArenaOptions::new().budget_bytes_max(budget).arena();
+        match scheduler.try_place_each(&arena, &batch) {
+            Ok(placed) => assert_eq!(placed.len(), 64),
+            Err(over) => {
+                assert_eq!(over.allowed, budget);
+                assert!(scheduler.table().is_free(), "{budget}");
+            }
         }
         scheduler.free_all();
     }

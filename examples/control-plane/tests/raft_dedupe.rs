@@ -29,9 +29,9 @@ impl Cluster {
         const START: u32 = u32::MAX;
         for proposal in proposals {
             match proposal.view() {
-                View::CreateVm { spec, .. } => {
-                    let created = (spec.resources.memory_mib, None, VmStatus::Creating);
-                    self.vms.insert(spec.name.to_owned(), created);
+                View::CreateVm { config, .. } => {
+                    let created = (config.spec.resources.memory_mib, None, VmStatus::Creating);
+                    self.vms.insert(config.spec.name.to_owned(), created);
                 }
                 View::StartVm { vm } => drop(self.vms.get_mut(vm).map(|vm| vm.1 = Some(START))),
                 View::StopVm { vm, grace_seconds } => drop(self.vms.get_mut(vm).map(|vm| vm.1 = Some(grace_seconds))),

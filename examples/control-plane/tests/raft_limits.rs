@@ -10,6 +10,7 @@ use control_plane::raft::{
     Fault, NESTING_MAX, NodeSpec, Place, Proposal, ProposalBatch, ProposalBuilder, ProposalData, ProposalError,
     ProposalLimits, ProposalProcessor, TaskSpec, heap,
 };
+use control_plane::scheduler::{Decision, NodeTable, Resource, Shortage, VmConfig};
 use proptest::prelude::*;
 
 /// What one proposal is refused with, by the builder and, built by hand, by the processor.
@@ -202,6 +203,69 @@ fn a_budget_that_is_exceeded_is_an_error_like_others() {
     let source = std::error::Error::source(&error).unwrap().downcast_ref::<BudgetExceeded>().unwrap();
     assert_eq!(source.allowed, 16 << 10);
     assert!(!builder.finish().is_empty());
+}
+
+/// What a builder adds within `budget`, until it is refused: never a panic, and what was added before stands.
+fn within(budget: usize, add: impl Fn(&mut ProposalBuilder<'_, '_, Arena>) -> Result<(), ProposalError>) -> bool {
+    let arena = ArenaOptions::new().budget_bytes_max(budget).arena();
+    let mut ids = drawn::ids();
+    let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
+    for added in 0..64 {
+        if let Err(error) = add(&mut builder) {
+            assert!(matches!(error.fault, Fault::Budget(over) if over.allowed == budget), "{error}");
+            assert_eq!(error.place.positions().first(), Some(&added));
+            assert_eq!(builder.finish().len(), added);
+            return false;
+        }
+    }
+    true
+}
+
+#[test]
+fn every_way_to_propose_is_refused_over_its_budget() {
+    let many = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r"]
+        .map(|key| (key, "value"));
+    let lists: [&[(&str, &str)]; 4] = [&[], &many[..8], &[("zone", "b"), ("zone", "c")], &many];
+    for pairs in lists {
+        let create = |builder: &mut ProposalBuilder<'_, '_, Arena>| {
+            builder.create_vm(drawn::LIFETIME, drawn::spec("vm-1", 1), pairs).map(drop)
+        };
+        let nested = |builder: &mut ProposalBuilder<'_, '_, Arena>| {
+            builder
+                .batch(|both| {
+                    both.create_vm(drawn::LIFETIME, drawn::spec("vm-1", 1), pairs)?;
+                    both.propose(ProposalData::StartVm { vm: "vm-1" })
+                })
+                .map(drop)
+        };
+        let budgets = || (0..=256 << 10).step_by(1 << 9);
+        let refused = [
+            budgets().filter(|&budget| !within(budget, create)).count(),
+            budgets().filter(|&budget| !within(budget, nested)).count(),
+        ];
+        assert!(refused.iter().all(|&refused| refused > 16 && refused < 512), "{} pairs: {refused:?}", pairs.len());
+    }
+}
+
+#[test]
+fn infallible_twins_panic_with_what_the_fallible_ones_return() {
+    let arena = ArenaOptions::new().budget_bytes_max(64).arena();
+    let pairs = ["app", "zone", "owner", "tier"].map(|key| (key, "value")).repeat(8);
+    let (id, spec) = (drawn::ids().next_id(), drawn::spec("vm-1", 1));
+    let refused = VmConfig::try_new_in(&arena, spec, &pairs).unwrap_err();
+    assert_eq!(Proposal::try_create_vm_in(&arena, id, drawn::LIFETIME, spec, &pairs).unwrap_err(), refused);
+    let panicked = |call: &dyn Fn()| {
+        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).unwrap_err();
+        *payload.downcast::<BudgetExceeded>().unwrap()
+    };
+    assert_eq!(panicked(&|| _ = VmConfig::new_in(&arena, spec, &pairs)), refused);
+    assert_eq!(panicked(&|| _ = Proposal::create_vm_in(&arena, id, drawn::LIFETIME, spec, &pairs)), refused);
+
+    let table = NodeTable::new(&[]).unwrap();
+    let chosen = Err(Shortage { resource: Resource::Nodes, asked: 0, most: 0 });
+    let full = ArenaOptions::new().budget_bytes_max(16).arena();
+    let refused = Decision::try_new_in(&full, &table, &spec, chosen).unwrap_err();
+    assert_eq!(panicked(&|| _ = Decision::new_in(&full, &table, &spec, chosen)), refused);
 }
 
 proptest! {

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use blixard_arena::arena::AnyArena;
 use blixard_arena::collections::Vec as ArenaVec;
-use blixard_arena::{Arena, SharedArena};
+use blixard_arena::{Arena, SharedArena, archive};
+use bytes::Bytes;
 use control_plane::raft::heap::{self, RAFT_PROPOSAL_POOL};
-use control_plane::raft::{self, Lifetime, Proposal, ProposalBatch, ProposalId};
+use control_plane::raft::{self, AnyBatch as _, Lifetime, Proposal, ProposalBatch, ProposalId};
 use control_plane::scheduler::heap::VM_CONFIG_POOL;
 use control_plane::scheduler::{
     self, AntiAffinity, Chosen, Decision, GpuRequest, Level, Node, NodeTable, Qos, Resources, Shortage, VmConfig,
@@ -115,7 +116,7 @@ fn place(table: &mut NodeTable, spec: &VmSpec<'_>) -> Result<Chosen, Shortage> {
     table.place(&demand)
 }
 
-fn bytes_in<'a, A: AnyArena>(arena: &'a A, drawn: &'a [Drawn]) -> Vec<u8> {
+fn bytes_in<'a, A: AnyArena>(arena: &'a A, drawn: &'a [Drawn]) -> Bytes {
     let mut table = nodes();
     let mut proposals = ArenaVec::new_in(arena);
     let mut decisions = ArenaVec::new_in(arena);
@@ -125,12 +126,11 @@ fn bytes_in<'a, A: AnyArena>(arena: &'a A, drawn: &'a [Drawn]) -> Vec<u8> {
         proposals.push(proposal);
         decisions.push(Decision::new_in(arena, &table, &vm.spec(), placement));
     }
-    let mut bytes = Vec::new();
-    ProposalBatch::new(proposals.into_slice(), decisions.into_slice()).encode(&mut bytes);
-    bytes
+    let batch = ProposalBatch::new(proposals.into_slice(), decisions.into_slice());
+    archive::encode(&batch).expect("small")
 }
 
-fn bytes_on_the_heap(drawn: &[Drawn]) -> Vec<u8> {
+fn bytes_on_the_heap(drawn: &[Drawn]) -> Bytes {
     let mut table = nodes();
     let mut proposals = Vec::new();
     let mut decisions = Vec::new();
@@ -139,9 +139,7 @@ fn bytes_on_the_heap(drawn: &[Drawn]) -> Vec<u8> {
         let placement = place(&mut table, &vm.spec());
         decisions.push(scheduler::heap::Decision::new(&table, &vm.spec(), placement));
     }
-    let mut bytes = Vec::new();
-    raft::heap::ProposalBatch::new(proposals, decisions).encode(&mut bytes);
-    bytes
+    archive::encode(&raft::heap::ProposalBatch::new(proposals, decisions).view()).expect("small")
 }
 
 proptest! {

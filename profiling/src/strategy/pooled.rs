@@ -15,6 +15,7 @@ use blixard_arena::intern::{InternedString, StringPin, StringPool};
 use blixard_arena::pool::{Pooled, TypedObjectPool, VecPool};
 use control_plane::raft::heap::{Proposal, RAFT_PROPOSAL_POOL};
 use control_plane::raft::{AnyBatch, AnyProposal, Outcome, ProposalId, Reply, View};
+use control_plane::scheduler::VmConfigView;
 use control_plane::scheduler::heap::Decision;
 
 use crate::replay::{Desk, Phase, Strategy};
@@ -65,6 +66,7 @@ impl Labels {
 }
 
 /// Goes through [`Labels`].
+#[derive(Clone)]
 struct Pairs<'l> {
     keys: slice::Iter<'l, Key>,
     values: &'l str,
@@ -135,7 +137,8 @@ impl AnyProposal for Vm {
 
     fn view(&self) -> View<'_, Self> {
         let (config, lifetime) = self.proposal.data.create_vm().expect("a request creates VMs");
-        View::CreateVm { spec: config.spec(), metadata: self.beside.labels.pairs(), lifetime }
+        let config = VmConfigView { spec: config.spec(), metadata: self.beside.labels.pairs() };
+        View::CreateVm { config, lifetime }
     }
 }
 
@@ -149,7 +152,7 @@ impl AnyBatch for Batch<'_> {
         self.0
     }
 
-    fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
+    fn outcomes(&self) -> impl ExactSizeIterator<Item = Outcome<'_>> + Clone {
         self.0.iter().map(|vm| {
             let Decision { placement, alternatives, reason } = &vm.beside.decision;
             Outcome { placement: *placement, alternatives, reason }

@@ -6,10 +6,13 @@
 //! Cost: none of its own.
 
 use blixard_arena::Sealed;
+use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Serialize};
+use blixard_arena::archive::{ArenaDecoder, List, Text};
 
+use super::archived::{ArchivedProposalBatch, BatchView, Proposals};
 use super::data::{AnyProposal, View};
-use super::{Answer, Proposal, encode};
-use crate::scheduler::{Candidate, Decision, Placement};
+use super::{Answer, Proposal};
+use crate::scheduler::{ArchivedDecision, Candidate, Decision, Placement};
 
 /// Proposals and what was decided for each VM that they create, frozen: one value that can be encoded, sealed or dropped as a
 /// whole.
@@ -43,7 +46,7 @@ use crate::scheduler::{Candidate, Decision, Placement};
 /// })?;
 ///
 /// let proposer = std::thread::spawn(move || {
-///     let entry = ProposalProcessor::default().encode(batch.get())?.freeze(); // `Bytes`, for the log
+///     let entry = ProposalProcessor::default().encode(batch.get())?; // `Bytes`, for the log
 ///     batch.get().answer(Answer::Applied { log_index: 7 });
 ///     Ok::<_, ProposalError>(entry)
 /// }); // the batch goes there, and its arena back to the pool
@@ -51,9 +54,13 @@ use crate::scheduler::{Candidate, Decision, Placement};
 /// assert!(proposer.join().unwrap()?.windows(4).any(|window| window == b"vm-1"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, as = ArchivedProposalBatch)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer + rkyv::ser::Allocator), deserialize_bounds(__D: ArenaDecoder<'a>))]
 pub struct ProposalBatch<'a> {
+    #[rkyv(omit_bounds, with = Proposals)]
     proposals: &'a [Proposal<'a>],
+    #[rkyv(omit_bounds, with = List)]
     decisions: &'a [Decision<'a>],
 }
 
@@ -92,11 +99,6 @@ impl<'a> ProposalBatch<'a> {
     pub fn answer(&self, answer: Answer) {
         tell_all(self.proposals, answer);
     }
-
-    /// Appends the batch's bytes to `out`, whatever the limits; allocates only if `out` has to grow.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        encode::batch(out, self.proposals, self.outcomes());
-    }
 }
 
 /// A batch of whatever form, as [`ProposalProcessor`](super::ProposalProcessor) reads it.
@@ -107,17 +109,26 @@ pub trait AnyBatch {
     /// The proposals, in order.
     fn proposals(&self) -> &[Self::Proposal];
     /// What was decided, in the order of the VMs created.
-    fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>>;
+    fn outcomes(&self) -> impl ExactSizeIterator<Item = Outcome<'_>> + Clone;
+
+    /// A look at the whole of it, which is what is archived, whatever the limits.
+    fn view(&self) -> BatchView<'_, Self::Proposal, impl ExactSizeIterator<Item = Outcome<'_>> + Clone> {
+        BatchView { proposals: self.proposals(), decisions: self.outcomes() }
+    }
 }
 
-/// What was decided for a VM, as it is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What was decided for a VM, as it is archived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize)]
+#[rkyv(crate = rkyv, as = ArchivedDecision)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer + rkyv::ser::Allocator))]
 pub struct Outcome<'d> {
     /// Where it goes; `None` if no node has what it needs.
     pub placement: Option<Placement>,
     /// Where it might have gone instead, best first.
+    #[rkyv(omit_bounds, with = List)]
     pub alternatives: &'d [Candidate],
     /// Why, for people.
+    #[rkyv(omit_bounds, with = Text)]
     pub reason: &'d str,
 }
 
@@ -128,7 +139,7 @@ impl<'a> AnyBatch for ProposalBatch<'a> {
         self.proposals
     }
 
-    fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
+    fn outcomes(&self) -> impl ExactSizeIterator<Item = Outcome<'_>> + Clone {
         self.decisions.iter().map(|decision| Outcome {
             placement: decision.placement,
             alternatives: decision.alternatives,

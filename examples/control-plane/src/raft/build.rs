@@ -90,7 +90,8 @@ impl<'a, 'i, A: AnyArena> ProposalBuilder<'a, 'i, A> {
     ) -> Result<ProposalId, ProposalError> {
         // Before they are sorted: what is too much is to cost nothing.
         self.limits.pairs(metadata.len()).map_err(|fault| self.error(fault))?;
-        let config = VmConfig::new_in(self.arena, spec, metadata);
+        let config =
+            VmConfig::try_new_in(self.arena, spec, metadata).map_err(|budget| self.error(Fault::Budget(budget)))?;
         self.propose(ProposalData::CreateVm { config, lifetime })
     }
 
@@ -108,9 +109,10 @@ impl<'a, 'i, A: AnyArena> ProposalBuilder<'a, 'i, A> {
         macro_rules! put {
             ($($piece:expr),+) => { arena.try_concat(($($piece,)+)) };
         }
-        proposal.reason = reason!(proposal.view(), put)?;
+        let over = |budget| ProposalError { place, fault: Fault::Budget(budget) };
+        proposal.reason = reason!(proposal.view(), put).map_err(over)?;
         self.limits.bytes(place, &proposal, &mut totals.bytes)?;
-        self.proposals.try_push(proposal)?;
+        self.proposals.try_push(proposal).map_err(over)?;
         self.totals = totals;
         Ok(proposal.id)
     }
@@ -153,9 +155,11 @@ impl<'a, 'i, A: AnyArena> ProposalBuilder<'a, 'i, A> {
     /// If there is no proposal yet, or somebody waits for it already.
     pub fn waiter(&mut self) -> Result<Waiter, ProposalError> {
         let (reply, waiter) = Reply::new();
+        let place = self.proposals.len().checked_sub(1).and_then(|last| self.place.inner(last));
         let last = self.proposals.last_mut().expect("a proposal is waited for after it was added");
         assert!(last.reply.is_none(), "a proposal is waited for once");
-        last.reply = Some(self.arena.try_alloc_with_drop(reply)?);
+        let over = |budget| ProposalError { place: place.unwrap_or(Place::BATCH), fault: Fault::Budget(budget) };
+        last.reply = Some(self.arena.try_alloc_with_drop(reply).map_err(over)?);
         Ok(waiter)
     }
 

@@ -9,14 +9,21 @@ use std::iter::Copied;
 use std::net::IpAddr;
 use std::slice::Iter;
 
+use blixard_arena::BudgetExceeded;
+use blixard_arena::archive::rkyv::with::AsBox;
+use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Serialize};
+use blixard_arena::archive::{ArenaDecoder, List, Text};
 use blixard_arena::arena::AnyArena;
 
+use super::archived::{ArchivedNodeSpec, ArchivedProposalData, ArchivedTaskSpec, Proposals};
 use super::{ProposalId, Reply};
+use crate::granted;
 use crate::names::{NodeRole, VmStatus};
-use crate::scheduler::{VmConfig, VmSpec};
+use crate::scheduler::{Each, VmConfig, VmConfigView, VmSpec};
 
 /// When a VM is wanted, in seconds of the cluster's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, derive(Debug))]
 pub struct Lifetime {
     /// The VM is wanted from here on.
     pub from_seconds: u64,
@@ -25,9 +32,12 @@ pub struct Lifetime {
 }
 
 /// A node that joins: a look at its fields that owns none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, as = ArchivedNodeSpec)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer), deserialize_bounds(__D: ArenaDecoder<'n>))]
 pub struct NodeSpec<'n> {
     /// Name, unique in the cluster.
+    #[rkyv(omit_bounds, with = Text)]
     pub name: &'n str,
     /// Where its Raft peers reach it.
     pub ip: IpAddr,
@@ -42,15 +52,20 @@ pub struct NodeSpec<'n> {
     /// Number of GPUs.
     pub gpus: u8,
     /// Their model; empty without GPUs.
+    #[rkyv(omit_bounds, with = Text)]
     pub gpu_model: &'n str,
 }
 
 /// A task for a node, other than a VM's life: a look at its fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, as = ArchivedTaskSpec)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer), deserialize_bounds(__D: ArenaDecoder<'t>))]
 pub struct TaskSpec<'t> {
     /// Name, unique in the cluster.
+    #[rkyv(omit_bounds, with = Text)]
     pub name: &'t str,
     /// The program.
+    #[rkyv(omit_bounds, with = Text)]
     pub command: &'t str,
     /// Seconds it may take.
     pub timeout_seconds: u32,
@@ -59,12 +74,14 @@ pub struct TaskSpec<'t> {
 /// What is proposed.
 ///
 /// A `match` tells the kinds apart; [`create_vm`](Self::create_vm) looks for the one that has to be placed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Deserialize)]
+#[rkyv(crate = rkyv, as = ArchivedProposalData, deserialize_bounds(__D: ArenaDecoder<'a>))]
 #[non_exhaustive]
 pub enum ProposalData<'a> {
     /// Create this VM, or replace the one of its name.
     CreateVm {
         /// Its config.
+        #[rkyv(omit_bounds, with = AsBox)]
         config: VmConfig<'a>,
         /// When it is wanted.
         lifetime: Lifetime,
@@ -72,11 +89,13 @@ pub enum ProposalData<'a> {
     /// Start this VM.
     StartVm {
         /// Its name.
+        #[rkyv(omit_bounds, with = Text)]
         vm: &'a str,
     },
     /// Stop this VM.
     StopVm {
         /// Its name.
+        #[rkyv(omit_bounds, with = Text)]
         vm: &'a str,
         /// Seconds until it is stopped by force.
         grace_seconds: u32,
@@ -84,36 +103,44 @@ pub enum ProposalData<'a> {
     /// Delete this VM, whatever it does.
     DeleteVm {
         /// Its name.
+        #[rkyv(omit_bounds, with = Text)]
         vm: &'a str,
     },
     /// A node tells what a VM is doing.
     UpdateVmStatus {
         /// The VM's name.
+        #[rkyv(omit_bounds, with = Text)]
         vm: &'a str,
         /// What it does.
         status: VmStatus,
         /// The node that tells.
+        #[rkyv(omit_bounds, with = Text)]
         node: &'a str,
     },
     /// A node joins.
-    JoinNode(NodeSpec<'a>),
+    JoinNode(#[rkyv(omit_bounds, with = AsBox)] NodeSpec<'a>),
     /// A node leaves.
     LeaveNode {
         /// Its name.
+        #[rkyv(omit_bounds, with = Text)]
         node: &'a str,
     },
     /// A node gets a task.
     AssignTask {
         /// The node's name.
+        #[rkyv(omit_bounds, with = Text)]
         node: &'a str,
         /// The task.
+        #[rkyv(omit_bounds, with = AsBox)]
         task: TaskSpec<'a>,
         /// The program's arguments.
+        #[rkyv(omit_bounds, with = List<Text>)]
         arguments: &'a [&'a str],
     },
     /// Proposals that are applied together, in their order: all or none.
     Batch {
         /// They may themselves be batches, [`NESTING_MAX`](super::NESTING_MAX) deep.
+        #[rkyv(omit_bounds, with = Proposals)]
         proposals: &'a [Proposal<'a>],
     },
 }
@@ -158,9 +185,24 @@ impl<'a> Proposal<'a> {
         spec: VmSpec<'a>,
         metadata: &[(&'a str, &'a str)],
     ) -> Self {
-        let config = VmConfig::new_in(arena, spec, metadata);
-        let reason = arena.concat(("create ", spec.name, " for ", spec.tenant, ", class ", spec.qos.as_str()));
-        Self { id, data: ProposalData::CreateVm { config, lifetime }, reason, reply: None }
+        granted(Self::try_create_vm_in(arena, id, lifetime, spec, metadata))
+    }
+
+    /// [`create_vm_in`](Self::create_vm_in) where the request's budget may not allow it.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    pub fn try_create_vm_in<A: AnyArena>(
+        arena: &'a A,
+        id: ProposalId,
+        lifetime: Lifetime,
+        spec: VmSpec<'a>,
+        metadata: &[(&'a str, &'a str)],
+    ) -> Result<Self, BudgetExceeded> {
+        let config = VmConfig::try_new_in(arena, spec, metadata)?;
+        let reason = arena.try_concat(("create ", spec.name, " for ", spec.tenant, ", class ", spec.qos.as_str()))?;
+        Ok(Self { id, data: ProposalData::CreateVm { config, lifetime }, reason, reply: None })
     }
 }
 
@@ -176,11 +218,11 @@ impl Eq for Proposal<'_> {}
 /// pools for example.
 pub trait AnyProposal: Sized {
     /// Pairs of metadata, by ascending key.
-    type Pairs<'p>: ExactSizeIterator<Item = (&'p str, &'p str)>
+    type Pairs<'p>: ExactSizeIterator<Item = (&'p str, &'p str)> + Clone
     where
         Self: 'p;
     /// A task's arguments.
-    type Arguments<'p>: ExactSizeIterator<Item = &'p str>
+    type Arguments<'p>: ExactSizeIterator<Item = &'p str> + Clone
     where
         Self: 'p;
 
@@ -199,26 +241,29 @@ pub trait AnyProposal: Sized {
     }
 }
 
-/// [`ProposalData`] of whatever form.
-#[derive(Debug)]
+/// [`ProposalData`] of whatever form: what is archived of it.
+#[derive(Debug, Archive, Serialize)]
+#[rkyv(crate = rkyv, as = ArchivedProposalData)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer + rkyv::ser::Allocator))]
 pub enum View<'p, P: AnyProposal> {
     /// [`ProposalData::CreateVm`].
     CreateVm {
-        /// The config's fields.
-        spec: VmSpec<'p>,
-        /// The config's metadata.
-        metadata: P::Pairs<'p>,
+        /// Its config.
+        #[rkyv(omit_bounds, with = AsBox)]
+        config: VmConfigView<'p, P::Pairs<'p>>,
         /// When it is wanted.
         lifetime: Lifetime,
     },
     /// [`ProposalData::StartVm`].
     StartVm {
         /// Its name.
+        #[rkyv(omit_bounds, with = Text)]
         vm: &'p str,
     },
     /// [`ProposalData::StopVm`].
     StopVm {
         /// Its name.
+        #[rkyv(omit_bounds, with = Text)]
         vm: &'p str,
         /// Seconds until it is stopped by force.
         grace_seconds: u32,
@@ -226,36 +271,44 @@ pub enum View<'p, P: AnyProposal> {
     /// [`ProposalData::DeleteVm`].
     DeleteVm {
         /// Its name.
+        #[rkyv(omit_bounds, with = Text)]
         vm: &'p str,
     },
     /// [`ProposalData::UpdateVmStatus`].
     UpdateVmStatus {
         /// The VM's name.
+        #[rkyv(omit_bounds, with = Text)]
         vm: &'p str,
         /// What it does.
         status: VmStatus,
         /// The node that tells.
+        #[rkyv(omit_bounds, with = Text)]
         node: &'p str,
     },
     /// [`ProposalData::JoinNode`].
-    JoinNode(NodeSpec<'p>),
+    JoinNode(#[rkyv(omit_bounds, with = AsBox)] NodeSpec<'p>),
     /// [`ProposalData::LeaveNode`].
     LeaveNode {
         /// Its name.
+        #[rkyv(omit_bounds, with = Text)]
         node: &'p str,
     },
     /// [`ProposalData::AssignTask`].
     AssignTask {
         /// The node's name.
+        #[rkyv(omit_bounds, with = Text)]
         node: &'p str,
         /// The task.
+        #[rkyv(omit_bounds, with = AsBox)]
         task: TaskSpec<'p>,
         /// The program's arguments.
+        #[rkyv(omit_bounds, with = Each<Text>)]
         arguments: P::Arguments<'p>,
     },
     /// [`ProposalData::Batch`].
     Batch {
         /// The proposals.
+        #[rkyv(omit_bounds, with = Proposals)]
         proposals: &'p [P],
     },
 }
@@ -284,8 +337,8 @@ impl<'a> AnyProposal for Proposal<'a> {
 
     fn view(&self) -> View<'_, Self> {
         match self.data {
-            ProposalData::CreateVm { config, lifetime } => {
-                View::CreateVm { spec: config.spec, metadata: config.metadata.iter().copied(), lifetime }
+            ProposalData::CreateVm { config: VmConfig { spec, metadata }, lifetime } => {
+                View::CreateVm { config: VmConfigView { spec, metadata: metadata.iter().copied() }, lifetime }
             }
             ProposalData::StartVm { vm } => View::StartVm { vm },
             ProposalData::StopVm { vm, grace_seconds } => View::StopVm { vm, grace_seconds },
@@ -305,8 +358,8 @@ impl<'a> AnyProposal for Proposal<'a> {
 macro_rules! reason {
     ($view:expr, $put:ident) => {
         match $view {
-            View::CreateVm { spec, .. } => {
-                $put!("create ", spec.name, " for ", spec.tenant, ", class ", spec.qos.as_str())
+            View::CreateVm { config, .. } => {
+                $put!("create ", config.spec.name, " for ", config.spec.tenant, ", class ", config.spec.qos.as_str())
             }
             View::StartVm { vm } => $put!("start ", vm),
             View::StopVm { vm, grace_seconds } => $put!("stop ", vm, " within ", grace_seconds, " s"),

@@ -96,7 +96,7 @@ fn command<P: AnyProposal>(proposal: &P) -> Option<(&str, usize, &'static [usize
     Some(match proposal.view() {
         View::StartVm { vm } | View::StopVm { vm, .. } => (vm, RUN, &[RUN]),
         View::UpdateVmStatus { vm, .. } => (vm, STATUS, &[STATUS]),
-        View::CreateVm { spec, .. } => (spec.name, CREATE, &[RUN, STATUS, CREATE]),
+        View::CreateVm { config, .. } => (config.spec.name, CREATE, &[RUN, STATUS, CREATE]),
         View::DeleteVm { vm } => (vm, DELETE, &[RUN, STATUS, CREATE, DELETE]),
         View::JoinNode(_) | View::LeaveNode { .. } | View::AssignTask { .. } | View::Batch { .. } => return None,
     })

@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 /// A proposal's id, 16 bytes, unique in the cluster.
@@ -21,7 +22,8 @@ use uuid::{Builder, Uuid};
 /// assert_eq!(id.to_string(), "0190d6c4-8f00-7abc-8def-0123456789ab");
 /// # Ok::<(), uuid::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, derive(Debug))]
 pub struct ProposalId(pub [u8; 16]);
 
 impl ProposalId {

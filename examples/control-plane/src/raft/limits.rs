@@ -10,8 +10,9 @@ use std::fmt;
 
 use blixard_arena::BudgetExceeded;
 
+use super::archived;
 use super::data::{AnyProposal, View};
-use super::encode;
+use crate::scheduler::VmConfigView;
 
 /// Batches in one another, at most: a batch of the outermost proposals is 1.
 pub const NESTING_MAX: usize = 4;
@@ -224,7 +225,7 @@ pub(super) struct Totals {
 
 impl Totals {
     /// Of a batch of nothing.
-    pub(super) const EMPTY: Self = Self { proposals: 0, bytes: encode::BATCH_BYTES };
+    pub(super) const EMPTY: Self = Self { proposals: 0, bytes: archived::BATCH_BYTES };
 }
 
 impl ProposalLimits {
@@ -273,7 +274,7 @@ impl ProposalLimits {
     }
 
     fn proposal_bytes<P: AnyProposal>(&self, place: Place, proposal: &P) -> Result<usize, ProposalError> {
-        let mut bytes = encode::own_bytes(proposal);
+        let mut bytes = archived::bytes_max(proposal);
         if let View::Batch { proposals } = proposal.view() {
             for (position, inner) in proposals.iter().enumerate() {
                 let place = place.inner(position).unwrap_or(place);
@@ -287,7 +288,7 @@ impl ProposalLimits {
     /// Checks the texts of a proposal that is no batch.
     fn own_texts<P: AnyProposal>(&self, proposal: &P) -> Result<(), Fault> {
         match proposal.view() {
-            View::CreateVm { spec, metadata, .. } => {
+            View::CreateVm { config: VmConfigView { spec, metadata }, .. } => {
                 self.name("VM name", spec.name)?;
                 self.name("tenant", spec.tenant)?;
                 self.text("config path", spec.config_path)?;

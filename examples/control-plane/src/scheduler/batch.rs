@@ -12,8 +12,9 @@
 use std::cmp::Reverse;
 use std::fmt;
 
+use blixard_arena::BudgetExceeded;
 use blixard_arena::arena::AnyArena;
-use blixard_arena::collections::FlatSet;
+use blixard_arena::collections::{FlatSet, Vec};
 
 use super::apart::{GROUPS_MAX, Groups};
 use super::columns::NodeSet;
@@ -22,6 +23,7 @@ use super::node::{Node, NodeId, NodeTableError};
 use super::nodes::NodeTable;
 use super::place::{Chosen, Decision, Demand, Placement, Ranking, Resource, Shortage};
 use super::topology::{AntiAffinity, Domain};
+use crate::granted;
 
 /// Most VMs in one batch.
 pub const BATCH_VMS_MAX: usize = 1 << 16;
@@ -51,6 +53,8 @@ pub enum BatchError<'v> {
         /// Their number.
         vms: usize,
     },
+    /// The request's memory does not suffice for it.
+    Budget(BudgetExceeded),
 }
 
 impl fmt::Display for BatchError<'_> {
@@ -61,11 +65,18 @@ impl fmt::Display for BatchError<'_> {
                 write!(f, "VM {at} of the batch, {vm:?}: another one before it has this name, names must be unique")
             }
             Self::TooManyVms { vms } => write!(f, "a batch of {vms} VMs, at most {BATCH_VMS_MAX} are supported"),
+            Self::Budget(budget) => write!(f, "the batch: {budget}"),
         }
     }
 }
 
 impl std::error::Error for BatchError<'_> {}
+
+impl From<BudgetExceeded> for BatchError<'_> {
+    fn from(budget: BudgetExceeded) -> Self {
+        Self::Budget(budget)
+    }
+}
 
 /// Places VMs on the nodes of a table, one by one or in batches, and keeps apart what wants to be.
 ///
@@ -249,10 +260,6 @@ impl<'t> BatchScheduler<'t> {
     /// # Errors
     ///
     /// [`BatchError`]; everything is as it was.
-    ///
-    /// # Panics
-    ///
-    /// With the arena's `BudgetExceeded` when the request's budget does not allow it; everything is as it was.
     pub fn place_all<'a, 'v, A: AnyArena>(
         &mut self,
         arena: &'a A,
@@ -261,38 +268,57 @@ impl<'t> BatchScheduler<'t> {
         if vms.len() > BATCH_VMS_MAX {
             return Err(BatchError::TooManyVms { vms: vms.len() });
         }
-        let mut names = FlatSet::with_capacity_in(vms.len(), arena);
-        if let Some(at) = vms.iter().position(|vm| !names.insert(vm.name)) {
-            return Err(BatchError::NameTwice { at, vm: vms[at].name });
+        let mut names = FlatSet::try_with_capacity_in(vms.len(), arena)?;
+        for (at, vm) in vms.iter().enumerate() {
+            if !names.try_insert(vm.name)? {
+                return Err(BatchError::NameTwice { at, vm: vm.name });
+            }
         }
-        let order = arena.alloc_slice_fill_with(vms.len(), |at| at);
+        let order = arena.try_alloc_slice_fill_with(vms.len(), |at| at)?;
         order.sort_unstable_by_key(|&at| (Reverse(vms[at].priority), vms[at].preemptible, at));
-        let mut draft = Draft { scheduler: self, chosen: arena.alloc_slice_fill_with(vms.len(), |_| None) };
+        let mut draft = Draft { scheduler: self, chosen: arena.try_alloc_slice_fill_with(vms.len(), |_| None)? };
         for &at in &*order {
             match draft.scheduler.place(&vms[at]) {
                 Ok(chosen) => draft.chosen[at] = Some(chosen),
                 Err(shortage) => return Err(BatchError::Short { at, vm: vms[at].name, shortage }),
             }
         }
-        let table = &draft.scheduler.table;
-        let decisions = arena.alloc_slice_fill_with(vms.len(), |at| {
-            let chosen = draft.chosen[at].expect("every VM of the batch was placed");
-            Decision::new_in(arena, table, &vms[at], Ok(chosen))
-        });
+        let mut decisions = Vec::try_with_capacity_in(vms.len(), arena)?;
+        for (vm, chosen) in vms.iter().zip(draft.chosen.iter().flatten()) {
+            decisions.try_push(Decision::try_new_in(arena, &draft.scheduler.table, vm, Ok(*chosen))?)?;
+        }
         draft.chosen = &mut [];
-        Ok(decisions)
+        Ok(decisions.into_slice())
     }
 
     /// Places the VMs one after the other, each for itself: those that do not fit get a decision that says why.
     ///
     /// # Panics
     ///
-    /// With the arena's `BudgetExceeded` when the request's budget does not allow it; what was placed stays.
+    /// With the arena's `BudgetExceeded` when the request's budget does not allow it; everything is as it was.
     pub fn place_each<'a, A: AnyArena>(&mut self, arena: &'a A, vms: &[VmSpec<'_>]) -> &'a [Decision<'a>] {
-        arena.alloc_slice_fill_with(vms.len(), |at| {
-            let chosen = self.place(&vms[at]);
-            Decision::new_in(arena, &self.table, &vms[at], chosen)
-        })
+        granted(self.try_place_each(arena, vms))
+    }
+
+    /// [`place_each`](Self::place_each) where the request's budget may not allow it.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`]; everything is as it was.
+    pub fn try_place_each<'a, A: AnyArena>(
+        &mut self,
+        arena: &'a A,
+        vms: &[VmSpec<'_>],
+    ) -> Result<&'a [Decision<'a>], BudgetExceeded> {
+        let mut draft = Draft { scheduler: self, chosen: arena.try_alloc_slice_fill_with(vms.len(), |_| None)? };
+        let mut decisions = Vec::try_with_capacity_in(vms.len(), arena)?;
+        for (at, vm) in vms.iter().enumerate() {
+            let chosen = draft.scheduler.place(vm);
+            draft.chosen[at] = chosen.ok();
+            decisions.try_push(Decision::try_new_in(arena, &draft.scheduler.table, vm, chosen)?)?;
+        }
+        draft.chosen = &mut [];
+        Ok(decisions.into_slice())
     }
 }
 

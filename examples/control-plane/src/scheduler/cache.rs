@@ -90,7 +90,7 @@ impl SharedVmConfig {
 
     /// Metadata: unique keys, ascending.
     #[must_use]
-    pub fn metadata(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+    pub fn metadata(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
         self.metadata.iter().map(|(key, value)| (key.as_str(), &**value))
     }
 }

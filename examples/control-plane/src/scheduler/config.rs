@@ -9,16 +9,23 @@
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr};
 
+use blixard_arena::BudgetExceeded;
+use blixard_arena::archive::rkyv::bytecheck::CheckBytes;
+use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Portable, Serialize};
+use blixard_arena::archive::{ArenaDecoder, List, Pair, Text};
 use blixard_arena::arena::AnyArena;
 use blixard_arena::collections::FlatMap;
 
+use super::archived::{ArchivedVmConfig, ArchivedVmSpec};
 use super::topology::AntiAffinity;
+use crate::granted;
 
 /// One whole GPU, in the thousandths in which shares of a device are counted.
 pub const GPU_MILLI: u16 = 1_000;
 
 /// GPUs asked for: none, a share of one device, or several whole devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, derive(Debug))]
 pub struct GpuRequest {
     /// Number of devices.
     pub count: u8,
@@ -39,7 +46,8 @@ impl GpuRequest {
 }
 
 /// What a VM needs of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, derive(Debug))]
 pub struct Resources {
     /// Thousandths of a core.
     pub cpu_milli: u32,
@@ -50,7 +58,11 @@ pub struct Resources {
 }
 
 /// Class of service, from the most to the least protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Portable, CheckBytes, Archive, Serialize, Deserialize,
+)]
+#[rkyv(crate = rkyv, as = Self)]
+#[bytecheck(crate = rkyv::bytecheck)]
 #[repr(u8)]
 pub enum Qos {
     /// Latency-sensitive.
@@ -94,15 +106,21 @@ impl Qos {
 /// A look at a VM's fields that owns none of them: what a parser gives, and what placement and encoding read.
 ///
 /// Metadata travels beside it, as an iterator of pairs, because each form keeps it differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, as = ArchivedVmSpec)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer), deserialize_bounds(__D: ArenaDecoder<'v>))]
 pub struct VmSpec<'v> {
     /// Name, unique in the cluster.
+    #[rkyv(omit_bounds, with = Text)]
     pub name: &'v str,
     /// Path of the VM's configuration file.
+    #[rkyv(omit_bounds, with = Text)]
     pub config_path: &'v str,
     /// Whom the VM belongs to.
+    #[rkyv(omit_bounds, with = Text)]
     pub tenant: &'v str,
     /// GPU models that will do, joined by `|`; empty if any will.
+    #[rkyv(omit_bounds, with = Text)]
     pub gpu_spec: &'v str,
     /// What it needs of a node.
     pub resources: Resources,
@@ -111,6 +129,7 @@ pub struct VmSpec<'v> {
     /// Its class of service.
     pub qos: Qos,
     /// The group that it must stand apart from.
+    #[rkyv(omit_bounds)]
     pub anti_affinity: Option<AntiAffinity<'v>>,
     /// VMs of higher priority choose their nodes first.
     pub priority: u8,
@@ -137,11 +156,17 @@ impl Default for VmSpec<'_> {
 }
 
 /// A VM's config in a request's memory, every text copied into it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Archives as it is: see [`VmConfigView`](super::VmConfigView).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, as = ArchivedVmConfig)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer + rkyv::ser::Allocator), deserialize_bounds(__D: ArenaDecoder<'a>))]
 pub struct VmConfig<'a> {
     /// The fields, all of them in the same memory.
+    #[rkyv(omit_bounds)]
     pub spec: VmSpec<'a>,
     /// Metadata: unique keys, ascending.
+    #[rkyv(omit_bounds, with = List<Pair<Text, Text>>)]
     pub metadata: &'a [(&'a str, &'a str)],
 }
 
@@ -178,7 +203,20 @@ impl<'a> VmConfig<'a> {
     ///
     /// With the arena's `BudgetExceeded` when the request's budget does not allow it.
     pub fn new_in<A: AnyArena>(arena: &'a A, spec: VmSpec<'a>, metadata: &[(&'a str, &'a str)]) -> Self {
-        Self { spec, metadata: sorted_in(arena, metadata) }
+        granted(Self::try_new_in(arena, spec, metadata))
+    }
+
+    /// [`new_in`](Self::new_in) where the request's budget may not allow it.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    pub fn try_new_in<A: AnyArena>(
+        arena: &'a A,
+        spec: VmSpec<'a>,
+        metadata: &[(&'a str, &'a str)],
+    ) -> Result<Self, BudgetExceeded> {
+        Ok(Self { spec, metadata: sorted_in(arena, metadata)? })
     }
 }
 
@@ -190,18 +228,21 @@ const RANKED_MAX: usize = 16;
 /// A short list, and most are, is ranked: each pair goes to the place that has as many keys before it, counted without a
 /// branch that depends on the keys. Half of such branches would be guessed wrongly, and that costs more than the
 /// comparisons saved. A longer list, or one with a key that comes twice, is collected in a map and sorted.
-fn sorted_in<'a, A: AnyArena>(arena: &'a A, pairs: &[(&'a str, &'a str)]) -> &'a [(&'a str, &'a str)] {
+fn sorted_in<'a, A: AnyArena>(
+    arena: &'a A,
+    pairs: &[(&'a str, &'a str)],
+) -> Result<&'a [(&'a str, &'a str)], BudgetExceeded> {
     const HALF: usize = RANKED_MAX / 2;
     if pairs.len() <= RANKED_MAX {
-        let sorted = arena.alloc_slice_copy(pairs);
+        let sorted = arena.try_alloc_slice_copy(pairs)?;
         let ranked = if pairs.len() <= HALF { rank::<HALF>(pairs, sorted) } else { rank::<RANKED_MAX>(pairs, sorted) };
         if ranked {
-            return sorted;
+            return Ok(sorted);
         }
     }
-    let unique = FlatMap::from_iter_in(pairs.iter().copied(), arena).freeze();
+    let unique = FlatMap::try_from_iter_in(pairs.iter().copied(), arena)?.freeze();
     unique.sort_unstable_by_key(|(key, _)| *key);
-    unique
+    Ok(unique)
 }
 
 /// Puts at most `N` pairs in their places by ascending key; `false` where a key comes twice.
@@ -235,6 +276,7 @@ fn rank<'a, const N: usize>(pairs: &[(&'a str, &'a str)], sorted: &mut [(&'a str
     }
     true
 }
+
 /// A text's first four bytes as a number that sorts as they do, a shorter text followed by zeros.
 fn leading_bytes(text: &str) -> i32 {
     let bytes = text.as_bytes();

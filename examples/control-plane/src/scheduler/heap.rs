@@ -5,13 +5,15 @@
 //!
 //! Those that outlive a request may come from a pool instead: [`VM_CONFIG_POOL`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt::{self, Write as _};
+use std::iter::Map;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 
 use blixard_arena::pool::TypedObjectPool;
 
+use super::archived::VmConfigView;
 use super::config::{Resources, VmSpec};
 use super::nodes::NodeTable;
 use super::place::{Candidate, Chosen, Placement, Shortage, decision_reason};
@@ -25,6 +27,9 @@ pub struct AntiAffinity {
     /// What its VMs must not share.
     pub level: Level,
 }
+
+/// Goes through metadata as pairs of texts.
+pub type Pairs<'m> = Map<btree_map::Iter<'m, String, String>, fn((&'m String, &'m String)) -> (&'m str, &'m str)>;
 
 /// A VM's config that owns its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +149,15 @@ impl VmConfig {
                 .map(|wish| super::AntiAffinity { group: &wish.group, level: wish.level }),
             priority: self.priority,
             preemptible: self.preemptible,
+        }
+    }
+
+    /// A look at the whole of it, which can be archived.
+    #[must_use]
+    pub fn view(&self) -> VmConfigView<'_, Pairs<'_>> {
+        VmConfigView {
+            spec: self.spec(),
+            metadata: self.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which VM runs where: configs, the node table, placement, and the decision with its reason.
 //!
 //! On the data's way it follows parsing and precedes encoding. [`VmSpec`] is the borrowed look at a VM's fields that
-//! parsers give and encoders take; [`VmConfig`] is the VM as the request's memory holds it; [`BatchScheduler`] places VMs, one
+//! parsers give; [`VmConfig`] is the VM as the request's memory holds it, [`ArchivedVmConfig`] as bytes do; [`BatchScheduler`] places VMs, one
 //! by one or as batches, on the nodes of a [`NodeTable`], ranked by a [`PlacementStrategy`] and kept apart over a
 //! [`Topology`]; [`Decision`] keeps what was decided and why.
 //!
@@ -20,6 +20,7 @@
 //! decisions depend on the input alone.
 
 mod apart;
+mod archived;
 pub mod baseline;
 mod batch;
 mod cache;
@@ -35,14 +36,22 @@ mod topology;
 mod validate;
 
 pub use apart::{GROUPS_MAX, GroupId};
+pub(crate) use archived::Each;
+pub use archived::{ArchivedAntiAffinity, ArchivedDecision, ArchivedVmConfig, ArchivedVmSpec, VmConfigView};
 pub use batch::{BATCH_VMS_MAX, BatchError, BatchScheduler};
 pub use cache::{ConfigCache, LoadError, SharedVmConfig};
 pub use columns::NodeSet;
-pub use config::{GPU_MILLI, GpuRequest, Qos, Resources, VmConfig, VmSpec};
+pub use config::{ArchivedGpuRequest, ArchivedResources, GPU_MILLI, GpuRequest, Qos, Resources, VmConfig, VmSpec};
 pub use kernel::Kernel;
-pub use node::{DeviceSet, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, ModelSet, NODES_MAX, Node, NodeId, NodeTableError};
+pub use node::{
+    ArchivedDeviceSet, ArchivedNodeId, DeviceSet, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, ModelSet, NODES_MAX, Node, NodeId,
+    NodeTableError,
+};
 pub use nodes::NodeTable;
-pub use place::{Candidate, Chosen, Decision, Demand, Placement, Ranking, Resource, Shortage, decision_reason};
+pub use place::{
+    ArchivedCandidate, ArchivedPlacement, Candidate, Chosen, Decision, Demand, Placement, Ranking, Resource, Shortage,
+    decision_reason,
+};
 pub use strategy::PlacementStrategy;
 pub use topology::{AntiAffinity, DOMAINS_MAX, Domain, Level, Topology, TopologyError};
 pub use validate::{

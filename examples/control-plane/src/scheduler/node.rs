@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Serialize};
+
 use super::config::{GPU_MILLI, GpuRequest};
 use super::strategy::Left;
 
@@ -34,11 +36,13 @@ pub struct Node {
 }
 
 /// A node's place in its table, which the next node gets when it leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, derive(Debug))]
 pub struct NodeId(pub u32);
 
 /// Devices of one node, and how much was taken of each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, derive(Debug))]
 pub struct DeviceSet {
     /// Bit `i` stands for device `i`.
     pub mask: u16,

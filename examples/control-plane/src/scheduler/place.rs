@@ -11,12 +11,18 @@
 use std::fmt;
 
 use super::apart::GroupId;
+use super::archived::ArchivedDecision;
 use super::columns::{CPU, GPU_LARGEST, GPU_WHOLE, MEMORY, NodeSet};
 use super::config::{Resources, VmSpec};
 use super::kernel::{FOUND_MAX, Least, Top, search};
 use super::node::{DeviceSet, ModelSet, NodeId, Slot};
 use super::nodes::NodeTable;
 use super::topology::Level;
+use crate::granted;
+use blixard_arena::BudgetExceeded;
+use blixard_arena::archive::rkyv::with::Skip;
+use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Serialize};
+use blixard_arena::archive::{ArenaDecoder, List, Text};
 use blixard_arena::arena::AnyArena;
 
 /// What a node must have to be a candidate.
@@ -57,7 +63,8 @@ impl Demand {
 }
 
 /// A node that fits, with its score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, derive(Debug))]
 pub struct Candidate {
     /// The node.
     pub node: NodeId,
@@ -103,7 +110,8 @@ impl Ranking {
 }
 
 /// Capacity taken from a node: all that is needed to give it back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, derive(Debug))]
 pub struct Placement {
     /// The node.
     pub node: NodeId,
@@ -115,7 +123,8 @@ pub struct Placement {
     pub memory_mib: u32,
     /// GPUs taken.
     pub devices: DeviceSet,
-    /// The group that keeps others of its VMs away from there.
+    /// The group that keeps others of its VMs away from there. It is the scheduler's own and not archived.
+    #[rkyv(with = Skip)]
     pub group: Option<GroupId>,
 }
 
@@ -183,13 +192,17 @@ impl fmt::Display for Shortage {
 impl std::error::Error for Shortage {}
 
 /// What was decided for one VM, and why, in a request's memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, as = ArchivedDecision)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer + rkyv::ser::Allocator), deserialize_bounds(__D: ArenaDecoder<'a>))]
 pub struct Decision<'a> {
     /// Where it goes; `None` if no node has what it needs.
     pub placement: Option<Placement>,
     /// Where it might have gone instead, best first: up to three.
+    #[rkyv(omit_bounds, with = List)]
     pub alternatives: &'a [Candidate],
     /// Why, for people.
+    #[rkyv(omit_bounds, with = Text)]
     pub reason: &'a str,
 }
 
@@ -205,15 +218,29 @@ impl<'a> Decision<'a> {
         spec: &VmSpec<'_>,
         chosen: Result<Chosen, Shortage>,
     ) -> Self {
-        let reason = decision_reason(table, spec, chosen, |text| &*arena.format(text));
-        match chosen {
+        granted(Self::try_new_in(arena, table, spec, chosen))
+    }
+
+    /// [`new_in`](Self::new_in) where the request's budget may not allow it.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`].
+    pub fn try_new_in<A: AnyArena>(
+        arena: &'a A,
+        table: &NodeTable,
+        spec: &VmSpec<'_>,
+        chosen: Result<Chosen, Shortage>,
+    ) -> Result<Self, BudgetExceeded> {
+        let reason = decision_reason(table, spec, chosen, |text| arena.try_format(text))?;
+        Ok(match chosen {
             Ok(Chosen { placement, ranking }) => Self {
                 placement: Some(placement),
-                alternatives: arena.alloc_slice_copy(ranking.alternatives()),
+                alternatives: arena.try_alloc_slice_copy(ranking.alternatives())?,
                 reason,
             },
             Err(_) => Self { placement: None, alternatives: &[], reason },
-        }
+        })
     }
 }
 

@@ -10,14 +10,23 @@
 
 use std::fmt;
 
+use blixard_arena::archive::rkyv::bytecheck::CheckBytes;
+use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Portable, Serialize};
+use blixard_arena::archive::{ArenaDecoder, Text};
 use blixard_arena::arena::typed;
 use blixard_arena::collections::FlatMap;
+
+use super::archived::ArchivedAntiAffinity;
 
 /// Most domains that one topology may have.
 pub const DOMAINS_MAX: u32 = 1 << 16;
 
 /// What fails together, from the smallest to the largest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Portable, CheckBytes, Archive, Serialize, Deserialize,
+)]
+#[rkyv(crate = rkyv, as = Self)]
+#[bytecheck(crate = rkyv::bytecheck)]
 #[repr(u8)]
 pub enum Level {
     /// One machine.
@@ -59,9 +68,12 @@ impl fmt::Display for Level {
 }
 
 /// A wish to stand apart: of the VMs that name one group at one level, no two share a domain of that level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Archive, Serialize, Deserialize)]
+#[rkyv(crate = rkyv, as = ArchivedAntiAffinity)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer), deserialize_bounds(__D: ArenaDecoder<'v>))]
 pub struct AntiAffinity<'v> {
     /// The group, such as the name of a database whose replicas these are.
+    #[rkyv(omit_bounds, with = Text)]
     pub group: &'v str,
     /// What its VMs must not share.
     pub level: Level,

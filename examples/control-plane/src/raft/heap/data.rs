@@ -1,10 +1,9 @@
-//! The plain twins of [`Proposal`](super::Proposal), [`ProposalData`](super::ProposalData),
-//! [`ProposalBuilder`](super::ProposalBuilder) and [`ProposalBatch`](super::ProposalBatch), in std types.
+//! What can be proposed, owned: each text a `String` of its own.
 //!
-//! They own every text, pass the same limits, and encode to the same bytes as the arena forms. Proposals that wait for their
-//! quorum outlive their request and may come from a pool: [`RAFT_PROPOSAL_POOL`].
+//! The twin of the forms in `raft::data`. Invariant: what a proposal says is what its twin says. Cost: an allocation per text, list and
+//! pair; none for what a pool has kept.
+#![forbid(unsafe_code)]
 
-use std::collections::btree_map;
 use std::fmt::Write as _;
 use std::iter::Map;
 use std::net::IpAddr;
@@ -13,18 +12,13 @@ use std::sync::LazyLock;
 
 use blixard_arena::pool::TypedObjectPool;
 
-use super::batch::{check_decisions, tell_all};
-use super::data::reason;
-use super::limits::{Fault, Place, Totals};
-use super::{
-    Answer, AnyBatch, AnyProposal, Lifetime, NESTING_MAX, NodeSpec, Outcome, ProposalError, ProposalId, ProposalIds,
-    ProposalLimits, Reply, TaskSpec, View, Waiter, encode,
-};
 use crate::names::{NodeRole, VmStatus};
+use crate::raft::data::reason;
+use crate::raft::{AnyProposal, Lifetime, NodeSpec, ProposalId, Reply, TaskSpec, View};
 use crate::scheduler::VmSpec;
-use crate::scheduler::heap::{Decision, VmConfig};
+use crate::scheduler::heap::{Pairs, VmConfig};
 
-/// What is proposed: the twin of [`super::ProposalData`].
+/// What is proposed: the twin of [`ProposalData`](crate::raft::ProposalData).
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProposalData {
@@ -79,7 +73,7 @@ pub enum ProposalData {
     },
     /// Proposals that are applied together, in their order: all or none.
     Batch {
-        /// They may themselves be batches, [`NESTING_MAX`] deep.
+        /// They may themselves be batches, [`NESTING_MAX`](crate::raft::NESTING_MAX) deep.
         proposals: Vec<Proposal>,
     },
 }
@@ -175,7 +169,7 @@ impl ProposalData {
     }
 }
 
-/// One change to the cluster's state: the twin of [`super::Proposal`].
+/// One change to the cluster's state: the twin of [`Proposal`](crate::raft::Proposal).
 #[derive(Debug)]
 pub struct Proposal {
     /// Its id.
@@ -211,7 +205,7 @@ impl Proposal {
         Self::new(id, ProposalData::CreateVm { config: VmConfig::new(spec, metadata), lifetime })
     }
 
-    fn worded(&self) -> String {
+    pub(super) fn worded(&self) -> String {
         macro_rules! hole {
             ($piece:expr) => {
                 "{}"
@@ -269,7 +263,7 @@ impl Proposal {
 }
 
 impl AnyProposal for Proposal {
-    type Pairs<'p> = Map<btree_map::Iter<'p, String, String>, fn((&'p String, &'p String)) -> (&'p str, &'p str)>;
+    type Pairs<'p> = Pairs<'p>;
     type Arguments<'p> = Map<slice::Iter<'p, String>, fn(&'p String) -> &'p str>;
 
     fn id(&self) -> ProposalId {
@@ -286,11 +280,9 @@ impl AnyProposal for Proposal {
 
     fn view(&self) -> View<'_, Self> {
         match &self.data {
-            ProposalData::CreateVm { config, lifetime } => View::CreateVm {
-                spec: config.spec(),
-                metadata: config.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())),
-                lifetime: *lifetime,
-            },
+            ProposalData::CreateVm { config, lifetime } => {
+                View::CreateVm { config: config.view(), lifetime: *lifetime }
+            }
             ProposalData::StartVm { vm } => View::StartVm { vm },
             ProposalData::StopVm { vm, grace_seconds } => View::StopVm { vm, grace_seconds: *grace_seconds },
             ProposalData::DeleteVm { vm } => View::DeleteVm { vm },
@@ -312,112 +304,6 @@ impl AnyProposal for Proposal {
     }
 }
 
-/// Builds a request's proposals: the twin of [`super::ProposalBuilder`].
-#[derive(Debug)]
-pub struct ProposalBuilder<'i> {
-    ids: &'i mut ProposalIds,
-    limits: ProposalLimits,
-    proposals: Vec<Proposal>,
-    /// Where the batch lies that is built.
-    place: Place,
-    totals: Totals,
-}
-
-impl<'i> ProposalBuilder<'i> {
-    /// A builder with the default limits.
-    pub fn new(ids: &'i mut ProposalIds) -> Self {
-        Self::with_limits(ids, ProposalLimits::default())
-    }
-
-    /// A builder with these limits.
-    pub fn with_limits(ids: &'i mut ProposalIds, limits: ProposalLimits) -> Self {
-        Self { ids, limits, proposals: Vec::new(), place: Place::BATCH, totals: Totals::EMPTY }
-    }
-
-    /// Makes room for this many more.
-    pub fn reserve(&mut self, proposals: usize) {
-        self.proposals.reserve(proposals);
-    }
-
-    /// Proposes to create the VM of `spec` and `metadata`.
-    ///
-    /// # Errors
-    ///
-    /// If a limit is passed. Then nothing was added.
-    pub fn create_vm(
-        &mut self,
-        lifetime: Lifetime,
-        spec: &VmSpec<'_>,
-        metadata: &[(&str, &str)],
-    ) -> Result<ProposalId, ProposalError> {
-        self.limits.pairs(metadata.len()).map_err(|fault| self.error(fault))?;
-        self.propose(ProposalData::CreateVm { config: VmConfig::new(spec, metadata), lifetime })
-    }
-
-    /// Proposes this.
-    ///
-    /// # Errors
-    ///
-    /// If a limit is passed. Then nothing was added.
-    pub fn propose(&mut self, data: ProposalData) -> Result<ProposalId, ProposalError> {
-        let (place, id) = (self.next_place(), self.ids.next_id());
-        let mut proposal = Proposal { id, data, reason: String::new(), reply: None };
-        let mut totals = self.totals;
-        self.limits.texts(place, &proposal, &mut totals.proposals)?;
-        proposal.reason = proposal.worded();
-        self.limits.bytes(place, &proposal, &mut totals.bytes)?;
-        self.proposals.push(proposal);
-        self.totals = totals;
-        Ok(id)
-    }
-
-    /// Proposes, as one, what `build` adds to the builder that it is given.
-    ///
-    /// # Errors
-    ///
-    /// What `build` returns, and if a limit is passed; a batch of nothing is an error too. Then nothing was added.
-    pub fn batch<T>(
-        &mut self,
-        build: impl FnOnce(&mut ProposalBuilder<'_>) -> Result<T, ProposalError>,
-    ) -> Result<ProposalId, ProposalError> {
-        let place = self.next_place();
-        if place.positions().len() > NESTING_MAX {
-            return Err(self.error(Fault::TooDeep { depth_max: NESTING_MAX }));
-        }
-        let (limits, totals) = (self.limits, self.totals);
-        let mut inner = ProposalBuilder { ids: self.ids, limits, proposals: Vec::new(), place, totals };
-        build(&mut inner)?;
-        let proposals = inner.finish();
-        self.propose(ProposalData::Batch { proposals })
-    }
-
-    /// Who waits for the proposal that was added last.
-    ///
-    /// # Panics
-    ///
-    /// If there is no proposal yet, or somebody waits for it already.
-    pub fn waiter(&mut self) -> Waiter {
-        let (reply, waiter) = Reply::new();
-        let last = self.proposals.last_mut().expect("a proposal is waited for after it was added");
-        assert!(last.reply.is_none(), "a proposal is waited for once");
-        last.reply = Some(reply);
-        waiter
-    }
-
-    /// The proposals, in order.
-    #[must_use]
-    pub fn finish(self) -> Vec<Proposal> {
-        self.proposals
-    }
-
-    fn next_place(&self) -> Place {
-        self.place.inner(self.proposals.len()).expect("a builder lies no deeper than a batch may")
-    }
-
-    fn error(&self, fault: Fault) -> ProposalError {
-        ProposalError { place: self.next_place(), fault }
-    }
-}
 /// Proposals that outlive their request, recycled: texts keep their memory, pairs of metadata are made anew.
 ///
 /// At most 1,024 lie idle; one of more than 4 KiB is dropped when it comes back. Batches that go with their request do
@@ -447,61 +333,3 @@ pub static RAFT_PROPOSAL_POOL: LazyLock<TypedObjectPool<Proposal>> = LazyLock::n
         .retain_bytes_max(4 << 10)
         .build()
 });
-
-/// Proposals and what was decided for the VMs that they create: the twin of [`super::ProposalBatch`].
-#[derive(Debug, PartialEq, Eq)]
-pub struct ProposalBatch {
-    proposals: Vec<Proposal>,
-    decisions: Vec<Decision>,
-}
-
-impl ProposalBatch {
-    /// A batch of proposals and the decisions for those that create a VM.
-    ///
-    /// # Panics
-    ///
-    /// If there is not one decision per VM created.
-    #[must_use]
-    pub fn new(proposals: Vec<Proposal>, decisions: Vec<Decision>) -> Self {
-        check_decisions(&proposals, decisions.len());
-        Self { proposals, decisions }
-    }
-
-    /// The proposals, in order.
-    #[must_use]
-    pub fn proposals(&self) -> &[Proposal] {
-        &self.proposals
-    }
-
-    /// The decisions, in the order of the VMs created.
-    #[must_use]
-    pub fn decisions(&self) -> &[Decision] {
-        &self.decisions
-    }
-
-    /// Tells whoever waits for any of the proposals, and was not told yet.
-    pub fn answer(&self, answer: Answer) {
-        tell_all(&self.proposals, answer);
-    }
-
-    /// Appends the batch's bytes to `out`, whatever the limits.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        encode::batch(out, &self.proposals, self.outcomes());
-    }
-}
-
-impl AnyBatch for ProposalBatch {
-    type Proposal = Proposal;
-
-    fn proposals(&self) -> &[Proposal] {
-        &self.proposals
-    }
-
-    fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
-        self.decisions.iter().map(|decision| Outcome {
-            placement: decision.placement,
-            alternatives: &decision.alternatives,
-            reason: &decision.reason,
-        })
-    }
-}
