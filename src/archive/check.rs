@@ -2,10 +2,8 @@
 //!
 //! Stands between `header` and `access`; rkyv's and bytecheck's derived code calls it. It keeps a range of the payload that nobody has
 //! claimed yet; a value out of line must lie in it, aligned, and takes its part away, so that nothing is looked at twice and no
-//! pointer leads in a circle. Texts lie next to one another in an archive, so ASCII is looked for in a stretch and remembered: the
-//! texts behind the first one cost two comparisons.
-//! Invariants: `start <= ascii_end <= end <= payload.len()`; between `start` and `ascii_end` no byte is 128 or more. Cost: no heap call but
-//! for a fault.
+//! pointer leads in a circle. Most texts are short and ASCII, which is seen in line, in a few words of eight bytes; others go to std's check.
+//! Invariants: `start` and `end` are addresses of the payload or its end; what is claimed lies between them. Cost: no heap call but for a fault.
 #![expect(unsafe_code, reason = "rkyv's validation is a contract of unsafe traits")]
 
 use super::errors::Fault;
@@ -18,136 +16,152 @@ use std::ops::Range;
 /// Lists and boxes within one another, at most. Structs in structs do not count.
 pub const DEPTH_MAX: u32 = 64;
 
-/// How far behind a text ASCII is looked for.
-const STRETCH_BYTES: usize = 256;
-
 /// The context in which archived types are checked: the `C` of their `CheckBytes<C>`.
 #[derive(Debug)]
 pub struct Checker<'a> {
     payload: &'a [u8],
-    /// What nobody has claimed begins here,
+    // Addresses, since offsets would have to be made of them for each value: so a text costs an addition and two comparisons.
+    /// What nobody has claimed begins here
     start: usize,
-    /// is known to be ASCII to here,
-    ascii_end: usize,
-    /// and ends here.
+    /// and ends here. Both are addresses of the payload or its end; where `start` is behind `end`, nothing is left.
     end: usize,
-    /// Where the ASCII ends that was found last, be it beyond `end`.
-    ascii_found: usize,
     depth_left: u32,
 }
 
 impl<'a> Checker<'a> {
+    #[inline(always)]
     pub(super) fn new(payload: &'a [u8]) -> Self {
-        Self { payload, start: 0, ascii_end: 0, end: payload.len(), ascii_found: 0, depth_left: DEPTH_MAX }
+        let ends = payload.as_ptr_range();
+        Self { payload, start: ends.start.addr(), end: ends.end.addr(), depth_left: DEPTH_MAX }
     }
 
     /// Where the innermost value begins that was being checked when a check failed: rkyv pops no range then.
+    #[inline(always)]
     pub(super) fn innermost(&self) -> usize {
-        HEADER_BYTES + self.end
+        place(self.payload, self.end)
+    }
+
+    /// Where `bytes` bytes end that begin at an address, if nobody has claimed any of them.
+    #[inline(always)]
+    fn end_of(&self, address: usize, bytes: usize) -> Option<usize> {
+        address.checked_add(bytes).filter(|end| address >= self.start && *end <= self.end)
     }
 
     #[inline(always)]
-    fn offset(&self, address: *const u8) -> usize {
-        address.addr().wrapping_sub(self.payload.as_ptr().addr())
+    fn outside(&self, address: usize, bytes: usize) -> Fault {
+        outside(self.payload, [self.start, self.end, address], bytes)
     }
+}
 
-    /// Sets what nobody has claimed. `start` never moves back, so that what was found to be ASCII from it on still is.
-    #[inline(always)]
-    fn leave(&mut self, start: usize, end: usize) {
-        (self.start, self.end) = (start, end);
-        self.ascii_end = self.ascii_found.min(end).max(start);
-    }
+// What is rare takes parts of a `Checker`, not the whole, so that where the rest is inlined they stay in registers.
 
-    #[cold]
-    fn outside(&self, offset: usize, bytes: usize) -> Fault {
-        let (from, to) = (HEADER_BYTES + self.start, HEADER_BYTES + self.end);
-        let target = offset.wrapping_add(HEADER_BYTES).cast_signed();
-        Fault::new(format_args!("leads to {bytes} bytes at {target}, left are those from {from} to {to}"))
-    }
+/// How far behind the archive's first byte an address is.
+fn place(payload: &[u8], address: usize) -> usize {
+    address.wrapping_sub(payload.as_ptr().addr()).wrapping_add(HEADER_BYTES)
+}
 
-    /// Checks a text that does not lie in what is known to be ASCII, and looks a stretch beyond it.
-    #[inline(never)]
-    fn look_at(&mut self, from: usize, bytes: usize) -> Result<(), Fault> {
-        if from < self.start || from > self.end || bytes > self.end - from {
-            return Err(self.outside(from, bytes));
-        }
-        let to = from + bytes;
-        let until = self.payload.len().min(to + STRETCH_BYTES);
-        // Where the text begins in ASCII that was found before, no byte of it is looked at again.
-        let from = from.max(self.ascii_end.min(to));
-        let ascii = from + ascii_bytes(&self.payload[from..until]);
-        self.ascii_found = ascii;
-        self.leave(to, self.end);
-        if to <= ascii {
-            return Ok(());
-        }
-        // No character ends in one byte and goes on in the next, so what is ASCII needs no second look.
-        match std::str::from_utf8(&self.payload[ascii..to]) {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let at = ascii + error.valid_up_to();
-                Err(Fault::at(HEADER_BYTES + at, format_args!("byte {:#04x} is not UTF-8 here", self.payload[at])))
-            }
+#[cold]
+#[inline(never)]
+fn outside(payload: &[u8], addresses: [usize; 3], bytes: usize) -> Fault {
+    let [from, to, target] = addresses.map(|address| place(payload, address));
+    let target = target.cast_signed();
+    Fault::new(format_args!("leads to {bytes} bytes at {target}, left are those from {from} to {to}"))
+}
+
+#[cold]
+#[inline(never)]
+fn misaligned(at: usize, align: usize) -> Fault {
+    Fault::at(at, format_args!("not at a multiple of {align}"))
+}
+
+#[cold]
+#[inline(never)]
+fn too_deep(at: usize) -> Fault {
+    Fault::at(at, format_args!("more than {DEPTH_MAX} levels of lists and boxes"))
+}
+
+#[cold]
+#[inline(never)]
+fn out_of_order(at: usize) -> Fault {
+    Fault::at(at, "ranges end in another order than they began")
+}
+
+/// Looks at a text that is long, or has more than ASCII.
+#[inline(never)]
+fn look_at(text: &[u8], at: usize) -> Result<(), Fault> {
+    match std::str::from_utf8(text) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let valid = error.valid_up_to();
+            Err(Fault::at(at + valid, format_args!("byte {:#04x} is not UTF-8 here", text[valid])))
         }
     }
 }
 
-/// How many of the first bytes are ASCII.
+/// Whether a text is short and ASCII.
 #[inline(always)]
-fn ascii_bytes(bytes: &[u8]) -> usize {
-    const STEP: usize = 32;
-    let mut at = 0;
-    while let Some(step) = bytes[at..].first_chunk::<STEP>() {
-        if step.iter().fold(0, |all, byte| all | byte) >= 0x80 {
-            break;
-        }
-        at += STEP;
+fn is_short_ascii(text: &[u8]) -> bool {
+    /// The bits of the first and of the last `N` words, which may overlap.
+    #[inline(always)]
+    fn words<const N: usize>(text: &[u8]) -> u64 {
+        let word = |at: usize| text[at..].first_chunk().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
+        (0..N).fold(0, |all, nth| all | word(8 * nth) | word(text.len() - 8 * (nth + 1)))
     }
-    at + bytes[at..].iter().take_while(|byte| byte.is_ascii()).count()
+    #[inline(always)]
+    fn halves(text: &[u8]) -> u64 {
+        let half = |at: usize| text[at..].first_chunk().map_or(u32::MAX, |half| u32::from_le_bytes(*half));
+        (half(0) | half(text.len() - 4)).into()
+    }
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let all = match text.len() {
+        0..=3 => text.iter().fold(0, |all, byte| all | byte).into(),
+        4..=7 => halves(text),
+        8..=16 => words::<1>(text),
+        17..=32 => words::<2>(text),
+        33..=64 => words::<4>(text),
+        _ => return false,
+    };
+    all & HIGH == 0
 }
 
 impl Fallible for Checker<'_> {
     type Error = Fault;
 }
 
-// SAFETY: `check_subtree_ptr` says yes only to bytes between `start` and `end`, which are of the payload, at an address that is aligned
-// as asked.
+// SAFETY: `check_subtree_ptr` says yes only to bytes between `start` and `end`, which are of the payload, at an address that is aligned as
+// asked.
 unsafe impl ArchiveContext for Checker<'_> {
     #[inline(always)]
     fn check_subtree_ptr(&mut self, address: *const u8, layout: &Layout) -> Result<(), Fault> {
-        let offset = self.offset(address);
-        if offset < self.start || offset > self.end || layout.size() > self.end - offset {
-            return Err(self.outside(offset, layout.size()));
+        let address = address.addr();
+        if self.end_of(address, layout.size()).is_none() {
+            return Err(self.outside(address, layout.size()));
         }
-        if address.addr() & (layout.align() - 1) != 0 {
-            let align = layout.align();
-            return Err(Fault::at(HEADER_BYTES + offset, format_args!("not at a multiple of {align}")));
+        if address & (layout.align() - 1) != 0 {
+            return Err(misaligned(place(self.payload, address), layout.align()));
         }
         Ok(())
     }
 
     #[inline(always)]
     unsafe fn push_subtree_range(&mut self, root: *const u8, end: *const u8) -> Result<Range<usize>, Fault> {
-        let rest = self.offset(end)..self.end;
-        self.leave(self.start, self.offset(root));
+        let rest = end.addr()..self.end;
+        // The caller has had `root` checked.
+        self.end = root.addr();
         match self.depth_left.checked_sub(1) {
             Some(left) => self.depth_left = left,
-            None => {
-                return Err(Fault::at(
-                    self.innermost(),
-                    format_args!("more than {DEPTH_MAX} levels of lists and boxes"),
-                ));
-            }
+            None => return Err(too_deep(self.innermost())),
         }
         Ok(rest)
     }
 
     #[inline(always)]
     unsafe fn pop_subtree_range(&mut self, range: Range<usize>) -> Result<(), Fault> {
-        if range.start < self.end || range.end > self.payload.len() || range.start > range.end {
-            return Err(Fault::at(self.innermost(), "ranges end in another order than they began"));
+        // The caller passes what `push_subtree_range` gave. In another order, it would hand out what was claimed.
+        if range.start < self.end {
+            return Err(out_of_order(self.innermost()));
         }
-        self.leave(range.start, range.end);
+        (self.start, self.end) = (range.start, range.end);
         self.depth_left += 1;
         Ok(())
     }
@@ -171,12 +185,12 @@ pub unsafe trait TextContext: Fallible {
 unsafe impl TextContext for Checker<'_> {
     #[inline(always)]
     fn check_text(&mut self, address: *const u8, bytes: usize) -> Result<(), Fault> {
-        let offset = self.offset(address);
-        let (skipped, known) = (offset.wrapping_sub(self.start), self.ascii_end - self.start);
-        if skipped <= known && bytes <= known - skipped {
-            self.start = offset + bytes;
-            return Ok(());
-        }
-        self.look_at(offset, bytes)
+        let from = address.addr();
+        let Some(end) = self.end_of(from, bytes) else { return Err(self.outside(from, bytes)) };
+        self.start = end;
+        let at = from - self.payload.as_ptr().addr();
+        // SAFETY: what nobody has claimed is of the payload.
+        let text = unsafe { self.payload.get_unchecked(at..at + bytes) };
+        if is_short_ascii(text) { Ok(()) } else { look_at(text, HEADER_BYTES + at) }
     }
 }

@@ -9,14 +9,18 @@ use super::errors::EncodeError;
 use super::frames::Frames;
 use super::header::{ALIGNMENT, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, Schema};
 use crate::Arena;
-use crate::pool::{ObjectPoolBuilder, Recycle, TypedObjectPool};
+use crate::pool::{ObjectPoolBuilder, Pooled, Recycle, TypedObjectPool};
 use allocator_api2::alloc::Allocator as _;
 use bytes::{Buf as _, Bytes, BytesMut};
 use rkyv::rancor::Fallible;
 use rkyv::ser::{Allocator, Positional, Writer};
-use rkyv::{Serialize, SerializeUnsized as _};
+use rkyv::{Place, Serialize};
 use std::alloc::Layout;
-use std::ptr::NonNull;
+use std::any::TypeId;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem;
+use std::ptr::{self, NonNull};
 use std::sync::LazyLock;
 
 /// Archives `value`, whatever it borrows and wherever that lies, into a pooled buffer.
@@ -54,9 +58,10 @@ use std::sync::LazyLock;
 /// ```
 pub fn encode<T: Schema + Serialize<Encoder>>(value: &T) -> Result<Bytes, EncodeError> {
     const { assert!(align_of::<T::Archived>() <= ALIGNMENT, "archives are aligned to 16 bytes") };
-    let mut encoder = ENCODERS.acquire();
-    encoder.begin(0);
-    value.serialize_unsized(&mut *encoder)?;
+    let mut encoder = Encoder::new(0);
+    let resolver = value.serialize(&mut encoder)?;
+    encoder.make_room::<T::Archived>(1)?;
+    encoder.write_each(std::iter::once(resolver), |resolver, out| value.resolve(resolver, out));
     Ok(encoder.end(Header::write::<T>))
 }
 
@@ -85,61 +90,228 @@ pub fn encode<T: Schema + Serialize<Encoder>>(value: &T) -> Result<Bytes, Encode
 /// ```
 #[must_use]
 pub fn aligned(bytes: &[u8]) -> Bytes {
-    let mut encoder = ENCODERS.acquire();
-    encoder.begin(bytes.len());
-    let start = encoder.start;
-    encoder.out.truncate(start);
-    encoder.out.extend_from_slice(bytes);
+    let mut encoder = Encoder::new(bytes.len());
+    encoder.at = 0;
+    encoder.put(bytes);
     encoder.end(|_| ())
 }
 
 /// What writes an archive: the `S` of rkyv's `Serialize<S>`. Types with shared pointers are not for it: mark their fields
 /// `with = rkyv::with::Unshare`.
-#[derive(Debug)]
 pub struct Encoder {
-    /// The frame that is being filled.
-    out: BytesMut,
-    /// What it was made for.
-    frame_bytes: usize,
-    /// Where the header begins in it.
-    start: usize,
-    frames: Frames,
-    /// Where rkyv keeps what it knows of a list's elements until it writes the list.
-    scratch: Arena,
+    /// Where the header begins, at a multiple of `ALIGNMENT`, in the frame that was taken last. That is empty until the archive is done; bytes
+    /// before the header are zeroes.
+    archive: NonNull<u8>,
+    /// Bytes from there to the frame's end.
+    archive_bytes_max: usize,
+    /// How many of them are written; at most `archive_bytes_max`.
+    at: usize,
+    kept: Pooled<Kept, KeptRules>,
 }
 
+// SAFETY: `archive` leads into the encoder's own frame.
+unsafe impl Send for Encoder {}
+
 impl Encoder {
-    fn new() -> Self {
-        Self { out: BytesMut::new(), frame_bytes: 0, start: 0, frames: Frames::default(), scratch: Arena::new() }
+    /// With a fresh frame for a payload of `bytes`, zeroes where its header will be.
+    #[inline(always)]
+    fn new(bytes: usize) -> Self {
+        let mut kept = KEPT.acquire();
+        let (archive, archive_bytes_max) = begin(kept.frames.take(bytes.saturating_add(ALIGNMENT + HEADER_BYTES)));
+        Self { archive, archive_bytes_max, at: HEADER_BYTES, kept }
     }
 
-    /// A fresh frame with room for a payload of `bytes`, its header zeroed.
-    #[inline]
-    fn begin(&mut self, bytes: usize) {
-        (self.out, self.frame_bytes) = self.frames.take(bytes.saturating_add(ALIGNMENT + HEADER_BYTES));
-        self.start = self.out.as_ptr().align_offset(ALIGNMENT);
-        self.out.resize(self.start + HEADER_BYTES, 0);
+    /// Sees to it that there is room for so many values, and that they will be aligned.
+    #[inline(always)]
+    pub(super) fn make_room<T>(&mut self, count: usize) -> Result<(), EncodeError> {
+        const { assert!(align_of::<T>() <= ALIGNMENT, "archives are aligned to 16 bytes") };
+        self.reserve(count.saturating_mul(size_of::<T>()).saturating_add(ALIGNMENT))?;
+        let at = self.at.next_multiple_of(align_of::<T>());
+        self.put(&[0; ALIGNMENT]);
+        self.at = at;
+        Ok(())
+    }
+
+    /// Sees to it that there is room for `bytes`.
+    #[inline(always)]
+    fn reserve(&mut self, bytes: usize) -> Result<(), EncodeError> {
+        if bytes > self.archive_bytes_max - self.at {
+            self.grow(bytes)?;
+        }
+        Ok(())
     }
 
     /// Moves what was written to a frame with room for `more`.
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, more: usize) {
-        let written = self.pos();
-        let (old, old_bytes, old_start) = (std::mem::take(&mut self.out), self.frame_bytes, self.start);
-        self.begin((written + more).max(2 * old_bytes));
-        self.out.extend_from_slice(&old[old_start + HEADER_BYTES..]);
-        self.frames.keep(old, old_bytes);
+    ///
+    /// What is rare takes parts of an `Encoder`, not the whole: where the rest is inlined, they stay in registers.
+    #[inline(always)]
+    fn grow(&mut self, more: usize) -> Result<(), EncodeError> {
+        (self.archive, self.archive_bytes_max) =
+            move_to_larger(&mut self.kept.frames, self.archive, self.at, self.archive_bytes_max, more)?;
+        Ok(())
+    }
+
+    /// Writes behind what was written.
+    #[inline(always)]
+    fn put(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.archive_bytes_max - self.at, "there is room for what is put");
+        // SAFETY: `at` is not behind the frame's end.
+        let to = unsafe { self.archive.add(self.at) };
+        // SAFETY: there is room for so many bytes, in memory that `bytes`, which were lent, are no part of.
+        unsafe { copy(bytes, to.as_ptr()) };
+        self.at += bytes.len();
+    }
+
+    /// Makes values where they stay, one behind the other: not more of them than there is room for.
+    #[inline(always)]
+    pub(super) fn write_each<V, T>(&mut self, values: impl Iterator<Item = V>, mut resolve: impl FnMut(V, Place<T>)) {
+        assert!(self.at.is_multiple_of(align_of::<T>()), "`make_room` has aligned it");
+        let mut at = self.at;
+        for value in values {
+            assert!(size_of::<T>() <= self.archive_bytes_max - at, "there is room for what is written");
+            // SAFETY: there is room for it.
+            let out = unsafe { self.archive.add(at) }.cast::<T>();
+            // SAFETY: as before.
+            unsafe { out.write_bytes(0, 1) };
+            // SAFETY: it is aligned, in the encoder's own frame, and all its bytes are zeroes.
+            resolve(value, unsafe { Place::new_unchecked(at - HEADER_BYTES, out.as_ptr()) });
+            at += size_of::<T>();
+        }
+        self.at = at;
+    }
+
+    /// The encoder, if that is what writes and it has room for so many values: lists make their elements where they stay then.
+    #[inline(always)]
+    pub(super) fn with_room<T, S: ?Sized>(serializer: &mut S, count: usize) -> Option<&mut Self> {
+        let encoder = Self::of(serializer)?;
+        encoder.make_room::<T>(count).is_ok().then_some(encoder)
+    }
+
+    #[inline(always)]
+    fn of<S: ?Sized>(serializer: &mut S) -> Option<&mut Self> {
+        /// [`TypeId::of`] for types that may have lifetimes. A comparison of two is settled when code is generated.
+        trait Identified {
+            fn id(&self) -> TypeId
+            where
+                Self: 'static;
+        }
+        impl<T: ?Sized> Identified for PhantomData<T> {
+            fn id(&self) -> TypeId
+            where
+                Self: 'static,
+            {
+                TypeId::of::<T>()
+            }
+        }
+        let identified: &dyn Identified = &PhantomData::<S>;
+        // SAFETY: what it borrows is a constant, and code does not depend on lifetimes.
+        let identified = unsafe { mem::transmute::<&dyn Identified, &(dyn Identified + 'static)>(identified) };
+        if identified.id() == TypeId::of::<Self>() {
+            // SAFETY: `S` is `Self`, which has no lifetimes that could differ.
+            Some(unsafe { &mut *ptr::from_mut(serializer).cast::<Self>() })
+        } else {
+            None
+        }
     }
 
     /// Lets `finish` write what it will, and gives the archive away.
-    #[inline]
-    fn end(&mut self, finish: impl FnOnce(&mut [u8])) -> Bytes {
-        finish(&mut self.out[self.start..]);
-        let mut archive = self.out.split().freeze();
-        archive.advance(self.start);
-        self.frames.keep(std::mem::take(&mut self.out), self.frame_bytes);
-        archive
+    #[inline(always)]
+    fn end(mut self, finish: impl FnOnce(&mut [u8])) -> Bytes {
+        let frame = self.kept.frames.taken();
+        let start = self.archive.addr().get() - frame.as_ptr().addr();
+        // SAFETY: the bytes before `start` are zeroes, `at` bytes behind it are written.
+        unsafe { frame.set_len(start + self.at) };
+        finish(&mut frame[start..]);
+        let mut archive = frame.split();
+        archive.advance(start);
+        drop(self.kept.frames.take_large());
+        archive.freeze()
+    }
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").field("written", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// Where the archive begins in an empty frame, and the bytes that it may have; its header's are zeroes.
+#[inline(always)]
+fn begin(frame: &mut BytesMut) -> (NonNull<u8>, usize) {
+    let room = frame.spare_capacity_mut();
+    for byte in &mut room[..ALIGNMENT + HEADER_BYTES] {
+        byte.write(0);
+    }
+    let start = room.as_ptr().addr().wrapping_neg() % ALIGNMENT;
+    let room = &mut room[start..];
+    (NonNull::from(&mut *room).cast(), room.len())
+}
+
+/// Moves `written` bytes to a frame with room for `more`, at least twice as large as the one that has become too small.
+#[cold]
+#[inline(never)]
+fn move_to_larger(
+    frames: &mut Frames,
+    archive: NonNull<u8>,
+    written: usize,
+    archive_bytes_max: usize,
+    more: usize,
+) -> Result<(NonNull<u8>, usize), EncodeError> {
+    let bytes = (written - HEADER_BYTES).saturating_add(more);
+    if bytes > PAYLOAD_BYTES_MAX {
+        return Err(EncodeError::TooLong { bytes });
+    }
+    // Alive until the end, if that is where it was written. A frame of a class stays there, and the new one is of another.
+    let _large = frames.take_large();
+    let (larger, larger_bytes_max) = begin(frames.take(bytes.max(2 * archive_bytes_max) + ALIGNMENT + HEADER_BYTES));
+    // SAFETY: so many are written in the old frame, which is still there, and the new one has room for them.
+    unsafe { larger.copy_from_nonoverlapping(archive, written) };
+    Ok((larger, larger_bytes_max))
+}
+
+/// Copies bytes: few of them in two steps that may overlap, which take less than a call.
+///
+/// # Safety
+///
+/// There is room for them at `to`, apart from where they are.
+#[inline(always)]
+unsafe fn copy(bytes: &[u8], to: *mut u8) {
+    /// # Safety
+    ///
+    /// As [`copy`]. It copies all of `N` bytes or more, if not more than `2 * N`.
+    #[inline(always)]
+    unsafe fn ends<const N: usize>(bytes: &[u8], to: *mut u8) {
+        if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
+            // SAFETY: there is room for all of them, hence for `N` before their end.
+            let to_last = unsafe { to.add(bytes.len() - N) };
+            // SAFETY: there is room for `N` bytes.
+            unsafe { to.cast::<[u8; N]>().write_unaligned(*first) };
+            // SAFETY: there is room for `N` bytes.
+            unsafe { to_last.cast::<[u8; N]>().write_unaligned(*last) };
+        }
+    }
+    let len = bytes.len();
+    if (8..=16).contains(&len) {
+        // SAFETY: as the caller says.
+        unsafe { ends::<8>(bytes, to) }
+    } else if len > 64 {
+        // SAFETY: as the caller says.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, len) }
+    } else if len > 32 {
+        // SAFETY: as the caller says.
+        unsafe { ends::<32>(bytes, to) }
+    } else if len > 16 {
+        // SAFETY: as the caller says.
+        unsafe { ends::<16>(bytes, to) }
+    } else if len >= 4 {
+        // SAFETY: as the caller says.
+        unsafe { ends::<4>(bytes, to) }
+    } else if len >= 2 {
+        // SAFETY: as the caller says.
+        unsafe { ends::<2>(bytes, to) }
+    } else if len == 1 {
+        // SAFETY: as the caller says.
+        unsafe { ends::<1>(bytes, to) }
     }
 }
 
@@ -150,21 +322,15 @@ impl Fallible for Encoder {
 impl Positional for Encoder {
     #[inline(always)]
     fn pos(&self) -> usize {
-        self.out.len() - self.start - HEADER_BYTES
+        self.at - HEADER_BYTES
     }
 }
 
 impl Writer for Encoder {
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        if bytes.len() > self.out.capacity() - self.out.len() {
-            let total = self.pos().saturating_add(bytes.len());
-            if total > PAYLOAD_BYTES_MAX {
-                return Err(EncodeError::TooLong { bytes: total });
-            }
-            self.grow(bytes.len());
-        }
-        self.out.extend_from_slice(bytes);
+        self.reserve(bytes.len())?;
+        self.put(bytes);
         Ok(())
     }
 }
@@ -173,52 +339,57 @@ impl Writer for Encoder {
 unsafe impl Allocator for Encoder {
     #[inline]
     unsafe fn push_alloc(&mut self, layout: Layout) -> Result<NonNull<[u8]>, EncodeError> {
-        let block = self.scratch.try_alloc_layout(layout).map_err(EncodeError::Scratch)?;
+        let block = self.kept.scratch.try_alloc_layout(layout).map_err(EncodeError::Scratch)?;
         Ok(NonNull::slice_from_raw_parts(block, layout.size()))
     }
 
     #[inline]
     unsafe fn pop_alloc(&mut self, block: NonNull<u8>, layout: Layout) -> Result<(), EncodeError> {
         // SAFETY: the caller gives back what `push_alloc` gave it, with the same layout.
-        unsafe { (&self.scratch).deallocate(block, layout) };
+        unsafe { (&self.kept.scratch).deallocate(block, layout) };
         Ok(())
     }
 }
 
-/// Encoders are lent for the time of one value, so there are as many as threads that encode at once.
-static ENCODERS: LazyLock<TypedObjectPool<Encoder, Encoders>> = LazyLock::new(|| {
-    ObjectPoolBuilder::new(Encoders)
+/// What outlives an encoder.
+struct Kept {
+    frames: Frames,
+    /// Where rkyv keeps what it knows of a list's elements until it writes the list.
+    scratch: Arena,
+}
+
+/// Lent for the time of one value, so there are as many as threads that encode at once.
+static KEPT: LazyLock<TypedObjectPool<Kept, KeptRules>> = LazyLock::new(|| {
+    ObjectPoolBuilder::new(KeptRules)
         .name("archive encoders")
-        .retain_bytes_max(ENCODER_BYTES_MAX)
-        .per_thread_bytes_max(2 * ENCODER_BYTES_MAX)
+        .retain_bytes_max(KEPT_BYTES_MAX)
+        .per_thread_bytes_max(2 * KEPT_BYTES_MAX)
         .idle_max(64)
         .leak_sites_one_in(0) // lent by `encode` and `aligned` alone
         .build()
 });
 
 /// All frames and the scratch memory of one.
-const ENCODER_BYTES_MAX: usize = 16 << 20;
+const KEPT_BYTES_MAX: usize = 16 << 20;
 
-struct Encoders;
+struct KeptRules;
 
-impl Recycle<Encoder> for Encoders {
-    fn make(&self) -> Encoder {
-        Encoder::new()
+impl Recycle<Kept> for KeptRules {
+    fn make(&self) -> Kept {
+        Kept { frames: Frames::default(), scratch: Arena::new() }
     }
 
     #[inline]
-    fn reset(&self, encoder: &mut Encoder) -> bool {
-        if encoder.out.capacity() > 0 {
-            // It ended early: an error, or a panic.
-            encoder.out = BytesMut::new();
-        }
-        if encoder.scratch.figures().used_bytes > 0 {
-            encoder.scratch.reset();
+    fn reset(&self, kept: &mut Kept) -> bool {
+        // Left by an encoder that ended early, as is what it had written.
+        drop(kept.frames.take_large());
+        if kept.scratch.figures().used_bytes > 0 {
+            kept.scratch.reset();
         }
         true
     }
 
-    fn retained_bytes(&self, encoder: &Encoder) -> usize {
-        encoder.frames.kept_bytes() + encoder.scratch.figures().reserved_bytes
+    fn retained_bytes(&self, kept: &Kept) -> usize {
+        kept.frames.kept_bytes() + kept.scratch.figures().reserved_bytes
     }
 }

@@ -214,16 +214,18 @@ impl Header {
     }
 
     /// Writes the header of a `T` in front of the payload, which is all of `archive` but its first [`HEADER_BYTES`].
+    #[inline]
     pub(super) fn write<T: Schema>(archive: &mut [u8]) {
         let payload_bytes = archive.len() - HEADER_BYTES;
         debug_assert!(payload_bytes <= PAYLOAD_BYTES_MAX, "checked with every byte that is written");
-        archive[MAGIC_AT..][..4].copy_from_slice(&MAGIC);
-        archive[FORMAT_AT..][..2].copy_from_slice(&FORMAT_NEWEST.to_le_bytes());
-        archive[RESERVED_AT..][..2].fill(0);
-        archive[TAG_AT..][..8].copy_from_slice(&const { tag(T::NAME).to_le_bytes() });
-        archive[VERSION_AT..][..4].copy_from_slice(&T::VERSION.to_le_bytes());
+        let header = archive.first_chunk_mut::<HEADER_BYTES>().expect("archives have a header");
+        set(header, MAGIC_AT, MAGIC);
+        set(header, FORMAT_AT, FORMAT_NEWEST.to_le_bytes());
+        set(header, RESERVED_AT, [0; 2]);
+        set(header, TAG_AT, const { tag(T::NAME).to_le_bytes() });
+        set(header, VERSION_AT, T::VERSION.to_le_bytes());
         #[expect(clippy::cast_possible_truncation, reason = "at most `PAYLOAD_BYTES_MAX`")]
-        archive[LENGTH_AT..][..4].copy_from_slice(&(payload_bytes as u32).to_le_bytes());
+        set(header, LENGTH_AT, (payload_bytes as u32).to_le_bytes());
         let checksum = checksum(archive);
         archive[CHECKSUM_AT..][..8].copy_from_slice(&checksum.to_le_bytes());
     }
@@ -232,6 +234,11 @@ impl Header {
 #[inline(always)]
 fn field<const N: usize>(header: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {
     *header[at..].first_chunk().expect("fields lie in the header")
+}
+
+#[inline(always)]
+fn set<const N: usize>(header: &mut [u8; HEADER_BYTES], at: usize, bytes: [u8; N]) {
+    *header[at..].first_chunk_mut().expect("fields lie in the header") = bytes;
 }
 
 /// XXH3 of what follows the checksum, mixed with what stands before it: the product with an odd number differs where the eight

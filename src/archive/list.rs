@@ -2,16 +2,18 @@
 //!
 //! Stands beside `text`, under the derived code of rkyv. Invariant: the bytes depend on the elements and their order alone, not on what
 //! held them. Cost: no heap call of ours; elements that lie out of line themselves take scratch memory that the encoder keeps.
-#![forbid(unsafe_code)]
+#![expect(unsafe_code, reason = "rkyv's call for an aligned value is unsafe")]
 
 use super::decode::ArenaDecoder;
+use super::encode::Encoder;
 use super::errors::DecodeError;
 use crate::arena::AnyArena;
 use crate::collections::{self, FlatMap, FlatSet, Memory};
 use rkyv::munge::munge;
 use rkyv::rancor::Fallible;
-use rkyv::ser::{Allocator, Writer};
+use rkyv::ser::{Allocator, Positional as _, Writer, WriterExt as _};
 use rkyv::tuple::ArchivedTuple2;
+use rkyv::util::SerVec;
 use rkyv::vec::{ArchivedVec, VecResolver};
 use rkyv::with::{ArchiveWith, DeserializeWith, Identity, SerializeWith, With};
 use rkyv::{Archive, Place, Serialize};
@@ -23,6 +25,8 @@ use std::ops::Deref;
 /// Archives any kind of list as [`ArchivedVec`]: `&[T]`, std's `Vec`, `Box<[T]>`, `Arc<[T]>`, this library's
 /// [`Vec`](crate::collections::Vec), and as lists of pairs or of keys, in the order of insertion,
 /// [`FlatMap`](crate::collections::FlatMap) and [`FlatSet`](crate::collections::FlatSet).
+///
+/// Elements without bytes are refused when code is generated (`cargo check` does not see it): archive their number.
 ///
 /// `E` archives the elements: plain `List` as they say themselves, `List<Text>` strings, `List<Pair<Text, Text>>` pairs of them,
 /// `List<List<Text>>` lists of them.
@@ -70,12 +74,35 @@ impl<K, V> fmt::Debug for Pair<K, V> {
     }
 }
 
+/// A length that anybody can write is bounded by the bytes that so many elements take; without any it would be a loop of four thousand
+/// million steps.
+const fn refuse_nothing<T>() {
+    assert!(size_of::<T>() > 0, "a list of elements without bytes is a number: archive its length");
+}
+
 fn serialize<T, E, S>(list: &[T], serializer: &mut S) -> Result<VecResolver, S::Error>
 where
     E: SerializeWith<T, S>,
     S: Fallible + Writer + Allocator + ?Sized,
 {
-    ArchivedVec::serialize_from_iter::<With<T, E>, _, _>(list.iter().map(With::<T, E>::cast), serializer)
+    const { refuse_nothing::<E::Archived>() };
+    SerVec::with_capacity(serializer, list.len(), |resolvers, serializer| {
+        for value in list {
+            resolvers.push(E::serialize_with(value, serializer)?);
+        }
+        let elements = list.iter().zip(resolvers.drain());
+        if let Some(encoder) = Encoder::with_room::<E::Archived, S>(serializer, list.len()) {
+            let start = encoder.pos();
+            encoder.write_each(elements, |(value, resolver), out| E::resolve_with(value, resolver, out));
+            return Ok(VecResolver::from_pos(start));
+        }
+        let start = serializer.align_for::<E::Archived>()?;
+        for (value, resolver) in elements {
+            // SAFETY: the resolver is this value's, and the serializer was aligned for the first element, hence is for all.
+            unsafe { serializer.resolve_aligned(With::<T, E>::cast(value), resolver) }?;
+        }
+        Ok(VecResolver::from_pos(start))
+    })?
 }
 
 impl<F: Deref<Target = [T]>, T, E: ArchiveWith<T>> ArchiveWith<F> for List<E> {
@@ -146,7 +173,7 @@ where
     V: SerializeWith<Y, S>,
     S: Fallible + ?Sized,
 {
-    #[inline]
+    #[inline(always)]
     fn serialize_with(field: &(X, Y), serializer: &mut S) -> Result<Self::Resolver, S::Error> {
         Ok((K::serialize_with(&field.0, serializer)?, V::serialize_with(&field.1, serializer)?))
     }
@@ -170,6 +197,7 @@ where
     D: ArenaDecoder<'a> + ?Sized,
 {
     fn deserialize_with(list: &ArchivedVec<U>, decoder: &mut D) -> Result<&'a [T], DecodeError> {
+        const { refuse_nothing::<U>() };
         let mut values = collections::Vec::new_in(decoder.arena());
         values.try_reserve_exact(list.len())?;
         for value in list.as_slice() {
@@ -185,6 +213,7 @@ where
     D: Fallible + ?Sized,
 {
     fn deserialize_with(list: &ArchivedVec<U>, deserializer: &mut D) -> Result<Vec<T>, D::Error> {
+        const { refuse_nothing::<U>() };
         list.as_slice().iter().map(|value| E::deserialize_with(value, deserializer)).collect()
     }
 }
@@ -201,6 +230,7 @@ where
         list: &ArchivedVec<U>,
         deserializer: &mut D,
     ) -> Result<FlatMap<K, V, collections::Heap, H>, D::Error> {
+        const { refuse_nothing::<U>() };
         let mut map = FlatMap::default();
         for pair in list.as_slice() {
             let (key, value) = E::deserialize_with(pair, deserializer)?;

@@ -87,9 +87,13 @@
 //! |---|---|---|
 //! | a payload | [`PAYLOAD_BYTES_MAX`] | [`EncodeError::TooLong`] |
 //! | lists and boxes within one another | [`DEPTH_MAX`], 64 | [`ArchiveError::Invalid`] |
+//! | elements of a [`List`] | those that the payload has bytes for | [`ArchiveError::Invalid`]; elements without bytes are refused when code is generated |
 //! | buffers of one size that a thread keeps | 1 MiB, at 1, 4, 16, 64, 256 KiB and 1 MiB each | the oldest is let go |
 //! | one buffer | no limit; beyond 1 MiB made to measure | freed after its use |
 //! | scratch memory of an encoder | 1 GiB; what was used is kept up to 4 MiB | [`EncodeError::Scratch`] |
+//!
+//! A `Vec` of elements without bytes that is archived by rkyv's own means, without [`List`], has any length that its bytes say: checking it is a loop over
+//! nothing, which optimised code leaves out; reading it should not be one.
 //!
 //! Types with `Rc` or `Arc` fields are written with rkyv's `with = Unshare`; shared pointers in archives are not read here.
 

@@ -129,7 +129,7 @@ impl<F: Deref<Target = str>> ArchiveWith<F> for Text {
 }
 
 impl<F: Deref<Target = str>, S: Fallible + Writer + ?Sized> SerializeWith<F, S> for Text {
-    #[inline]
+    #[inline(always)]
     fn serialize_with(field: &F, serializer: &mut S) -> Result<usize, S::Error> {
         let at = serializer.pos();
         serializer.write(field.as_bytes())?;

@@ -113,6 +113,74 @@ fn the_librarys_own_collections_become_the_bytes_of_what_they_hold() {
 }
 
 #[test]
+fn texts_of_every_length_are_checked_to_the_last_byte() {
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct Texts<'a>(#[rkyv(with = Text)] &'a str, #[rkyv(with = List<Text>)] &'a [&'a str]);
+    impl Schema for Texts<'_> {
+        const NAME: &'static str = "test.texts";
+    }
+    fn sealed(mut bytes: Vec<u8>) -> bytes::Bytes {
+        if let Err(ArchiveError::Checksum { found, .. }) = archive::access::<Texts<'_>>(&archive::aligned(&bytes)) {
+            bytes[8..16].copy_from_slice(&found.to_le_bytes());
+        }
+        archive::aligned(&bytes)
+    }
+    for len in 0..140 {
+        let (first, second) = ("a".repeat(len), "b".repeat(139 - len));
+        let bytes = archive::encode(&Texts(&first, &[&second, "", &first])).unwrap();
+        let texts = archive::access::<Texts<'_>>(&bytes).unwrap();
+        assert_eq!(texts.0, *first);
+        assert!(texts.1.iter().map(|text| text.as_str()).eq([&*second, "", &*first]));
+        for at in HEADER_BYTES..HEADER_BYTES + 139 + len {
+            let mut altered = bytes.to_vec();
+            altered[at] = 0xff;
+            let altered = sealed(altered);
+            let Err(ArchiveError::Invalid(fault)) = archive::access::<Texts<'_>>(&altered) else {
+                panic!("{len}, {at}")
+            };
+            assert_eq!(fault.offset(), at, "{fault}");
+        }
+        // Two bytes of one character that two texts share.
+        if (1..139).contains(&len) {
+            let mut altered = bytes.to_vec();
+            altered[HEADER_BYTES + len - 1..=HEADER_BYTES + len].copy_from_slice("ß".as_bytes());
+            let altered = sealed(altered);
+            let Err(ArchiveError::Invalid(fault)) = archive::access::<Texts<'_>>(&altered) else { panic!("{len}") };
+            assert_eq!(fault.offset(), HEADER_BYTES + len - 1, "{fault}");
+        }
+    }
+}
+
+#[test]
+fn lists_grow_through_every_size_of_buffer() {
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct Lists<'a> {
+        #[rkyv(with = List)]
+        numbers: &'a [u64],
+        #[rkyv(with = List<Text>)]
+        texts: &'a [&'a str],
+    }
+    impl Schema for Lists<'_> {
+        const NAME: &'static str = "test.lists";
+    }
+    let numbers: Vec<u64> = (0..300_000).collect();
+    let texts: Vec<String> = (0..60_000).map(|number| "x".repeat(number % 40)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for count in [0, 1, 7, 110, 119, 120, 121, 122, 2_000, 40_000, 60_000] {
+        let lists = Lists { numbers: &numbers[..5 * count], texts: &texts[..count] };
+        let bytes = archive::encode(&lists).unwrap();
+        let archived = archive::access::<Lists<'_>>(&bytes).unwrap();
+        assert!(archived.numbers.iter().map(|number| number.to_native()).eq(lists.numbers.iter().copied()));
+        assert!(archived.texts.iter().map(|text| text.as_str()).eq(lists.texts.iter().copied()));
+        // Another serializer gives the same payload.
+        let other = rkyv::to_bytes::<rkyv::rancor::Error>(&lists).unwrap();
+        assert_eq!(bytes[HEADER_BYTES..], other[..]);
+    }
+}
+
+#[test]
 fn a_header_says_what_follows() {
     let bytes = archive::encode(&PROPOSAL).unwrap();
     let header = Header::of(&bytes[..HEADER_BYTES]).unwrap();
