@@ -293,6 +293,8 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
         drop(withdrawn);
         let replaced = |kept: &Kept<V>| old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &kept.value));
         self.0.counts.dropped(left.iter().filter(|(_, kept)| !replaced(kept)).count());
+        // As in `remove`.
+        drop(left);
         old
     }
 
@@ -312,7 +314,10 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
         let removed = self.0.entries.remove(&Sought { hash, key });
         self.0.stamps.renew(hash);
         drop(withdrawn);
-        removed.map(|(_, kept)| kept.value)
+        let (key, kept) = removed?;
+        // A value that is on its way out of a function is lost where a destructor after it panics; so none comes after it.
+        drop(key);
+        Some(kept.value)
     }
 
     /// Takes all values out; builds that are under way are not kept.

@@ -206,7 +206,10 @@ impl<K: Hash + Eq, V: ?Sized> WeakCache<K, V> {
             found.ok().map(|entry| entry.remove().0)
         };
         drop(withdrawn);
-        removed.and_then(|held| held.value.upgrade())
+        let Held { key, value, .. } = removed?;
+        // A value that is on its way out of a function is lost where a destructor after it panics; so none comes after it.
+        drop(key);
+        value.upgrade()
     }
 
     /// Takes out every entry that nobody holds any more, and says how many those were. Takes each shard's lock in turn.

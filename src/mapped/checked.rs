@@ -6,14 +6,19 @@
 //! Invariants: a bit is set only after the block's checksum was found right, and never cleared. Cost: one heap call per table.
 #![forbid(unsafe_code)]
 
+use super::builder::reserve;
+use super::error::TableProblem;
 use crate::sync::{AtomicU64, Ordering};
 
 #[derive(Debug)]
-pub(super) struct Checked(Box<[AtomicU64]>);
+pub(super) struct Checked(Vec<AtomicU64>);
 
 impl Checked {
-    pub(super) fn none_of(blocks: usize) -> Self {
-        Self((0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
+    pub(super) fn none_of(blocks: usize) -> Result<Self, TableProblem> {
+        let mut words = Vec::new();
+        reserve(&mut words, blocks.div_ceil(64))?;
+        words.extend((0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)));
+        Ok(Self(words))
     }
 
     #[inline(always)]

@@ -17,7 +17,7 @@ use memmap2::{Mmap, MmapMut, MmapOptions};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An immutable table of names, and of values by name, as [`TableBuilder`](super::TableBuilder) wrote it.
 ///
@@ -56,7 +56,7 @@ pub struct Table {
     layout: Layout,
     seed: u64,
     checked: Checked,
-    path: Option<Box<Path>>,
+    path: Option<PathBuf>,
 }
 
 /// A name of a table.
@@ -226,11 +226,10 @@ impl Table {
                 let (offset, bytes) = (start as u64, (end - start) as u64);
                 return Err(TableProblem::Checksum { offset, bytes, found, expected });
             }
-            Ok(header)
+            Ok((header, Checked::none_of(header.layout.blocks())?, path.map(copied).transpose()?))
         };
-        let Header { layout, seed, .. } = check().map_err(|problem| TableError::new(path, problem))?;
-        let checked = Checked::none_of(layout.blocks());
-        Ok(Self { bytes, layout, seed, checked, path: path.map(Box::from) })
+        let (header, checked, copy) = check().map_err(|problem| TableError::new(path, problem))?;
+        Ok(Self { bytes, layout: header.layout, seed: header.seed, checked, path: copy })
     }
 
     /// The name with this text, if the table has it.
@@ -579,6 +578,15 @@ fn memory(bytes: usize) -> Result<MmapMut, TableProblem> {
 /// Memory that was filled, and is never written again.
 fn sealed(bytes: MmapMut) -> Result<Mmap, TableProblem> {
     bytes.make_read_only().map_err(|source| TableProblem::File { doing: "sealing the memory for it", source })
+}
+
+/// A path of one's own.
+fn copied(path: &Path) -> Result<PathBuf, TableProblem> {
+    let mut copy = PathBuf::new();
+    let asked = path.as_os_str().len();
+    copy.try_reserve_exact(asked).map_err(|_| TableProblem::Memory { asked: asked as u64 })?;
+    copy.push(path);
+    Ok(copy)
 }
 
 /// The file, behind its header.

@@ -51,7 +51,6 @@ pub(super) fn join(id: u64, enter: impl FnOnce() -> Option<Membership>) -> Optio
     if ENDED.with(Cell::get) {
         return None;
     }
-    let mut closed = Vec::new();
     let slot = REGISTRY
         .try_with(|registry| {
             // Borrowed by an outer call of this function: then this one is a stray, once.
@@ -59,7 +58,6 @@ pub(super) fn join(id: u64, enter: impl FnOnce() -> Option<Membership>) -> Optio
             if let Some(member) = members.iter().find(|member| member.recycler.id() == id) {
                 return Some(member.slot);
             }
-            closed.extend(members.iter().filter(|m| m.recycler.is_closed()).map(|m| Arc::clone(&m.recycler)));
             members.reserve()?;
             let member = enter()?;
             let slot = member.slot;
@@ -68,15 +66,28 @@ pub(super) fn join(id: u64, enter: impl FnOnce() -> Option<Membership>) -> Optio
         })
         .ok()??;
     SLOTS.with(|cache| cache.set(id, slot));
-    for recycler in closed {
+    // One after the other by their identifiers: a list of them would take memory, which there may be none of.
+    let mut closed = next_closed(0);
+    while let Some(recycler) = closed {
         // What a return beside the closing may have left behind; see `recycler`. While items are out the slot stays ours:
         // they may come back to it, and another thread's use of it beside that would lose a count.
         if recycler.try_finish() {
             // Dropped outside the borrow.
             drop(REGISTRY.try_with(|registry| registry.0.borrow_mut().remove(recycler.id())));
         }
+        closed = next_closed(recycler.id());
     }
     Some(slot)
+}
+
+/// Of the calling thread's recyclers that were closed, the first one behind an identifier.
+fn next_closed(behind: u64) -> Option<Arc<dyn Member>> {
+    let next = REGISTRY.try_with(|registry| {
+        let members = registry.0.borrow();
+        let closed = members.iter().map(|member| &member.recycler).filter(|member| member.is_closed());
+        closed.filter(|member| member.id() > behind).min_by_key(|member| member.id()).map(Arc::clone)
+    });
+    next.ok().flatten()
 }
 
 /// One slot of the current thread, and the count that keeps its recycler's memory in place.
