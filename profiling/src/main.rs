@@ -1,12 +1,13 @@
 //! The program `profiling`: replays VM requests once per memory strategy and reports what each costs. As `profiling worker`
-//! it is one of its own worker processes, the one with the system's allocator.
+//! it is one of its own worker processes, the one with the system's allocator; as `profiling soak` it is the soak.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Decided before anything else, so that a worker holds nothing but its job.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == profiling::program::WORKER) {
-        return profiling::worker::main(&());
+    match std::env::args_os().nth(1) {
+        Some(argument) if argument == profiling::program::WORKER => profiling::worker::main(&()),
+        Some(argument) if argument == profiling::soak::SOAK => profiling::soak::main(),
+        _ => profiling::program::main(),
     }
-    profiling::program::main()
 }

@@ -8,7 +8,7 @@
 
 pub mod csv;
 pub mod generate;
-mod rng;
+pub(crate) mod rng;
 
 use std::net::{IpAddr, Ipv4Addr};
 

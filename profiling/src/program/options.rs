@@ -13,7 +13,7 @@ use crate::strategy::Name;
 /// Without files, tasks and nodes come from a seeded generator. A request parses a batch of VMs out of its bytes, builds
 /// configs and proposals, places them on nodes, encodes the batch and lets everything go.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "profiling", version)]
+#[command(name = "profiling", version, after_help = "`profiling soak --help` tells of the soak.")]
 pub struct Options {
     /// Tasks, as the CSV file of an openb trace
     #[arg(long, value_name = "FILE")]
