@@ -291,7 +291,7 @@ mod tests {
         let world = World::new();
         std::mem::forget(world.arenas.acquire());
         count(&world.counts.arenas);
-        world.send(Parcel::Names(vec![world.names.intern("sent")])).expect("room");
+        world.send(Parcel::Names(vec![world.names.intern("tenant-sent")])).expect("room");
         let kept = world.names.intern("kept");
         let balances = world.balances();
         let uneven: Vec<_> = balances.iter().filter(|balance| !balance.is_even()).map(|one| &*one.what).collect();
