@@ -12,6 +12,8 @@
 //! | is shared by many requests and costly to make | a [cache](#a-cache-what-many-requests-share) |
 //! | none of these | the [plain heap](#the-plain-heap-all-else) |
 //!
+//! [`heap_to_arena`] takes a small service from the heap to an arena step by step.
+//!
 //! Times are from one machine, a virtual 2-core x86-64 with glibc; what counts are the ratios, each of one run. `ratios`
 //! stands for `cargo run --release -p benches --bin ratios --`, `profiling` for `cargo run --release -p profiling --`;
 //! run both on a machine that does nothing else.
@@ -119,3 +121,5 @@
 //! A pool that is warm saves nearly all allocations, when the memory inside of its objects is kept too. What it cannot
 //! save is the work on each object and each count; that is why the arena is 3.5 times faster for the same request.
 #![forbid(unsafe_code)]
+
+pub mod heap_to_arena;

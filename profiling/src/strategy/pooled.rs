@@ -1,39 +1,39 @@
-//! Strategy `pooled`: plain std types that are recycled one by one instead of freed, and names that are stored once.
+//! Strategy `pooled`: plain std types that are recycled one by one instead of freed, configs that are cached, names that are stored once.
 //!
-//! Metadata keys, of which there are few, are interned: a word each, counted. All other texts are copied over old ones, in proposals
-//! and decisions out of pools. Lists come from pools too.
+//! A request's config is looked up by the VM's name and taken as it is, shared, if it says the same; where it does not, or is not there, it is
+//! made through an owned one out of a pool, its recurring texts interned. Proposals with their decisions, and lists, come out of pools.
 //!
-//! Invariants: the same values as in [`heap`](super::heap), each owned, each fit to outlive the request.
-//! Cost: no heap call once the pools are warm, but for the backtraces of sampled leak sites; an atomic addition and a
-//! subtraction for each key.
+//! Invariants: the same values as in [`heap`](super::heap), each fit to outlive the request.
+//! Cost: no heap call once the pools are warm and the configs known, but for the backtraces of sampled leak sites; for each VM a
+//! shard's lock for reading and an `Arc`'s clone and drop.
 
 use std::mem;
-use std::slice;
+use std::sync::Arc;
 
+use blixard_arena::arc::ArcCache;
 use blixard_arena::collections::SmallVec;
-use blixard_arena::intern::{InternedString, StringPin, StringPool};
+use blixard_arena::intern::{PoolFull, StringPool};
 use blixard_arena::pool::{Pooled, TypedObjectPool, VecPool};
-use control_plane::raft::heap::{Proposal, RAFT_PROPOSAL_POOL};
-use control_plane::raft::{AnyBatch, AnyProposal, Outcome, ProposalId, Reply, View};
-use control_plane::scheduler::VmConfigView;
-use control_plane::scheduler::heap::Decision;
+use control_plane::raft::{AnyBatch, AnyProposal, Lifetime, Outcome, ProposalId, Reply, View};
+use control_plane::scheduler::heap::{Decision, VM_CONFIG_POOL};
+use control_plane::scheduler::{SharedPairs, SharedVmConfig, VmConfigView, VmSpec};
 
 use crate::replay::{Desk, Phase, Strategy};
 use crate::request::{Request, RequestError, VmRequest};
 
-/// Metadata: unique keys, ascending; the values one after the other in one text, so that all share its memory.
-#[derive(Debug, Default)]
-struct Labels {
-    keys: SmallVec<Key>,
-    values: String,
+/// Configs in the cache: twice the VMs of the public trace.
+const CONFIGS_MAX: usize = 16_384;
+
+/// The configs that requests have in common, by the VM's name.
+#[derive(Debug)]
+struct Configs {
+    names: StringPool,
+    by_name: ArcCache<String, SharedVmConfig>,
 }
 
-/// A key, and where its value ends.
-type Key = (InternedString, usize);
-
-impl Labels {
-    /// Takes pairs over in any order, of equal keys the last.
-    fn assign(&mut self, pin: &StringPin<'_>, pairs: &[(&str, &str)]) {
+impl Configs {
+    /// The config that a request gives; of equal keys of its pairs the last counts.
+    fn get(&self, spec: &VmSpec<'_>, pairs: &[(&str, &str)]) -> Result<Arc<SharedVmConfig>, PoolFull> {
         let mut sorted: SmallVec<(&str, &str), 16> = SmallVec::from_slice(pairs);
         sorted.sort_by_key(|(key, _)| *key);
         sorted.dedup_by(|later, earlier| {
@@ -43,102 +43,70 @@ impl Labels {
             }
             same
         });
-        self.clear();
-        for (key, value) in sorted {
-            self.values.push_str(value);
-            self.keys.push((pin.intern(key).to_interned(), self.values.len()));
+        if let Some(known) = self.by_name.get(spec.name) {
+            if known.spec() == *spec && known.metadata().eq(sorted.iter().copied()) {
+                return Ok(known);
+            }
+            self.by_name.remove(spec.name);
         }
-    }
-
-    fn pairs(&self) -> Pairs<'_> {
-        Pairs { keys: self.keys.iter(), values: &self.values, start: 0 }
-    }
-
-    fn clear(&mut self) {
-        self.keys.clear();
-        self.values.clear();
-    }
-
-    fn heap_bytes(&self) -> usize {
-        let spilled = if self.keys.spilled() { self.keys.capacity() } else { 0 };
-        spilled * size_of::<Key>() + self.values.capacity()
-    }
-}
-
-/// Goes through [`Labels`].
-#[derive(Clone)]
-struct Pairs<'l> {
-    keys: slice::Iter<'l, Key>,
-    values: &'l str,
-    start: usize,
-}
-
-impl<'l> Iterator for Pairs<'l> {
-    type Item = (&'l str, &'l str);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (key, end) = self.keys.next()?;
-        let value = &self.values[mem::replace(&mut self.start, *end)..*end];
-        Some((key.as_str(), value))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.keys.size_hint()
-    }
-}
-
-impl ExactSizeIterator for Pairs<'_> {}
-
-/// What stands beside a proposal: its metadata, and what was decided.
-#[derive(Debug)]
-struct Beside {
-    labels: Labels,
-    decision: Decision,
-}
-
-impl Beside {
-    fn empty() -> Self {
-        Self { labels: Labels::default(), decision: Decision::empty() }
-    }
-
-    fn clear(&mut self) {
-        self.labels.clear();
-        self.decision.clear();
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.labels.heap_bytes() + self.decision.heap_bytes()
+        let mut owned = VM_CONFIG_POOL.acquire();
+        owned.assign(spec, &sorted);
+        let shared = Arc::new(SharedVmConfig::new(&self.names, &owned)?);
+        // Another thread's may be there by now, of another request: the newest stays, and who has one keeps it.
+        self.by_name.insert(spec.name.to_owned(), Arc::clone(&shared));
+        Ok(shared)
     }
 }
 
 /// A VM of the request at hand.
 #[derive(Debug)]
-struct Vm {
-    proposal: Pooled<Proposal>,
-    beside: Pooled<Beside>,
+struct Creation {
+    id: ProposalId,
+    lifetime: Lifetime,
+    /// Its config, from the request on.
+    config: Option<Arc<SharedVmConfig>>,
+    decision: Decision,
 }
 
-/// The proposal, with its metadata from beside it.
+impl Creation {
+    fn empty() -> Self {
+        let lifetime = Lifetime { from_seconds: 0, until_seconds: None };
+        Self { id: ProposalId([0; 16]), lifetime, config: None, decision: Decision::empty() }
+    }
+
+    fn clear(&mut self) {
+        self.config = None;
+        self.decision.clear();
+    }
+
+    fn config(&self) -> &SharedVmConfig {
+        self.config.as_deref().expect("the request gave it one")
+    }
+}
+
+/// A creation out of its pool.
+#[derive(Debug)]
+struct Vm(Pooled<Creation>);
+
 impl AnyProposal for Vm {
-    type Pairs<'p> = Pairs<'p>;
+    type Pairs<'p> = SharedPairs<'p>;
     type Arguments<'p> = std::iter::Empty<&'p str>;
 
     fn id(&self) -> ProposalId {
-        self.proposal.id
+        self.0.id
     }
 
-    fn reason(&self) -> &str {
-        &self.proposal.reason
+    fn reason(&self) -> &'static str {
+        ""
     }
 
     fn reply(&self) -> Option<&Reply> {
-        self.proposal.reply.as_ref()
+        None
     }
 
     fn view(&self) -> View<'_, Self> {
-        let (config, lifetime) = self.proposal.data.create_vm().expect("a request creates VMs");
-        let config = VmConfigView { spec: config.spec(), metadata: self.beside.labels.pairs() };
-        View::CreateVm { config, lifetime }
+        let config = VmConfigView { spec: self.0.config().spec(), metadata: self.0.config().metadata() };
+        View::CreateVm { config, lifetime: self.0.lifetime }
     }
 }
 
@@ -154,7 +122,7 @@ impl AnyBatch for Batch<'_> {
 
     fn outcomes(&self) -> impl ExactSizeIterator<Item = Outcome<'_>> + Clone {
         self.0.iter().map(|vm| {
-            let Decision { placement, alternatives, reason } = &vm.beside.decision;
+            let Decision { placement, alternatives, reason } = &vm.0.decision;
             Outcome { placement: *placement, alternatives, reason }
         })
     }
@@ -163,8 +131,8 @@ impl AnyBatch for Batch<'_> {
 /// Serves requests from pools that all threads share.
 #[derive(Debug)]
 pub struct Pools {
-    names: StringPool,
-    beside: TypedObjectPool<Beside>,
+    configs: Configs,
+    creations: TypedObjectPool<Creation>,
     vms: VecPool<Vm>,
     // Empty whenever they lie in their pools: the lifetimes of what they hold in a request are another's.
     fields: VecPool<VmRequest<'static>>,
@@ -173,10 +141,11 @@ pub struct Pools {
 
 impl Default for Pools {
     fn default() -> Self {
-        let beside = TypedObjectPool::builder(Beside::empty).name("decisions").reset(Beside::clear);
+        let creations = TypedObjectPool::builder(Creation::empty).name("creations").reset(Creation::clear);
+        let retained = |creation: &Creation| creation.decision.heap_bytes();
         Self {
-            names: StringPool::new(),
-            beside: beside.retained_bytes(Beside::heap_bytes).retain_bytes_max(4 << 10).build(),
+            configs: Configs { names: StringPool::new(), by_name: ArcCache::with_entries_max(CONFIGS_MAX) },
+            creations: creations.retained_bytes(retained).retain_bytes_max(4 << 10).build(),
             vms: lists(),
             fields: lists(),
             pairs: lists(),
@@ -192,7 +161,6 @@ pub(crate) fn lists<T: Send + 'static>() -> VecPool<T> {
 impl Strategy for Pools {
     fn serve(&self, desk: &mut Desk, bytes: &[u8]) -> Result<(), RequestError> {
         desk.clock.begin();
-        let pin = self.names.pin();
         let (mut kept_fields, mut kept_pairs) = (self.fields.acquire(), self.pairs.acquire());
         let mut fields = emptied(mem::take(&mut *kept_fields));
         let mut pairs = emptied(mem::take(&mut *kept_pairs));
@@ -206,20 +174,22 @@ impl Strategy for Pools {
         desk.clock.lap(Phase::Parse);
 
         vms.reserve(fields.len());
-        for vm in &fields {
-            let (mut proposal, mut beside) = (RAFT_PROPOSAL_POOL.acquire(), self.beside.acquire());
-            proposal.assign_create_vm(vm.id, vm.lifetime, &vm.spec, &[]);
-            beside.labels.assign(&pin, &pairs[vm.pairs.clone()]);
-            vms.push(Vm { proposal, beside });
+        for (at, vm) in fields.iter().enumerate() {
+            let config = self.configs.get(&vm.spec, &pairs[vm.pairs.clone()]);
+            let full = |_| RequestError { line: at + 2, field: 2, expected: "names within the pool's limits" };
+            let mut creation = self.creations.acquire();
+            creation.config = Some(config.map_err(full)?);
+            (creation.id, creation.lifetime) = (vm.id, vm.lifetime);
+            vms.push(Vm(creation));
         }
         desk.clock.lap(Phase::Build);
 
-        for Vm { proposal, beside } in &mut *vms {
-            let Some((config, lifetime)) = proposal.data.create_vm() else { continue };
+        for Vm(vm) in &mut *vms {
+            let Creation { config: Some(config), lifetime, decision, .. } = &mut **vm else { continue };
             let spec = config.spec();
-            let chosen = desk.cluster.place(&spec, lifetime);
+            let chosen = desk.cluster.place(&spec, *lifetime);
             desk.tally(&chosen);
-            beside.decision.assign(desk.cluster.nodes(), &spec, chosen);
+            decision.assign(desk.cluster.nodes(), &spec, chosen);
         }
         desk.clock.lap(Phase::Place);
 
@@ -227,7 +197,7 @@ impl Strategy for Pools {
         desk.clock.lap(Phase::Encode);
 
         (*kept_fields, *kept_pairs) = (emptied(fields), emptied(pairs));
-        drop((vms, kept_fields, kept_pairs, pin));
+        drop((vms, kept_fields, kept_pairs));
         desk.clock.lap(Phase::Release);
         Ok(())
     }
@@ -245,18 +215,36 @@ mod tests {
 
     use super::*;
 
+    fn configs() -> Configs {
+        Configs { names: StringPool::new(), by_name: ArcCache::with_entries_max(4) }
+    }
+
+    fn spec(name: &str) -> VmSpec<'_> {
+        VmSpec { name, tenant: "acme", ip: [10, 0, 0, 1].into(), ..VmSpec::default() }
+    }
+
     #[test]
-    fn labels_are_what_a_sorted_map_would_hold() {
-        let names = StringPool::new();
-        let mut labels = Labels::default();
+    fn metadata_is_what_a_sorted_map_would_hold() {
         let many: Vec<_> =
             (0..100).map(|at| (["b", "", "a", "zone", "app"][at * 7 % 5], ["x", "", "longer"][at % 3])).collect();
         for pairs in [&many[..0], &many[..1], &many[..5], &many[..12], &many] {
-            labels.assign(&names.pin(), pairs);
-            let found: Vec<_> = labels.pairs().collect();
+            let config = configs().get(&spec("vm"), pairs).unwrap();
             let model: BTreeMap<_, _> = pairs.iter().copied().collect();
-            assert_eq!(found, model.into_iter().collect::<Vec<_>>());
+            assert!(config.metadata().eq(model));
         }
+    }
+
+    #[test]
+    fn a_config_is_shared_as_long_as_requests_say_the_same() {
+        let configs = configs();
+        let first = configs.get(&spec("vm"), &[("b", "1"), ("a", "2")]).unwrap();
+        assert!(Arc::ptr_eq(&first, &configs.get(&spec("vm"), &[("a", "2"), ("b", "1")]).unwrap()));
+        let other_pairs = configs.get(&spec("vm"), &[("a", "2"), ("b", "3")]).unwrap();
+        let other_spec = configs.get(&VmSpec { priority: 9, ..spec("vm") }, &[("a", "2"), ("b", "3")]).unwrap();
+        assert_eq!(first.metadata().last(), Some(("b", "1")), "who holds a config keeps it");
+        assert_eq!(other_pairs.metadata().last(), Some(("b", "3")));
+        assert_eq!((other_spec.spec().priority, other_spec.metadata().len()), (9, 2));
+        assert!(Arc::ptr_eq(&other_spec, &configs.get(&other_spec.spec(), &[("a", "2"), ("b", "3")]).unwrap()));
     }
 
     #[test]

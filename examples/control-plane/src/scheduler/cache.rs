@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::slice;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use blixard_arena::arc::ArcCache;
@@ -90,10 +91,28 @@ impl SharedVmConfig {
 
     /// Metadata: unique keys, ascending.
     #[must_use]
-    pub fn metadata(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
-        self.metadata.iter().map(|(key, value)| (key.as_str(), &**value))
+    pub fn metadata(&self) -> SharedPairs<'_> {
+        SharedPairs(self.metadata.iter())
     }
 }
+
+/// The pairs of a [`SharedVmConfig`]'s metadata.
+#[derive(Debug, Clone)]
+pub struct SharedPairs<'c>(slice::Iter<'c, (InternedString, Box<str>)>);
+
+impl<'c> Iterator for SharedPairs<'c> {
+    type Item = (&'c str, &'c str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(key, value)| (key.as_str(), &**value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for SharedPairs<'_> {}
 
 /// Why a config is not in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]

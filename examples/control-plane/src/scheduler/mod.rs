@@ -39,7 +39,7 @@ pub use apart::{GROUPS_MAX, GroupId};
 pub(crate) use archived::Each;
 pub use archived::{ArchivedAntiAffinity, ArchivedDecision, ArchivedVmConfig, ArchivedVmSpec, VmConfigView};
 pub use batch::{BATCH_VMS_MAX, BatchError, BatchScheduler};
-pub use cache::{ConfigCache, LoadError, SharedVmConfig};
+pub use cache::{ConfigCache, LoadError, SharedPairs, SharedVmConfig};
 pub use columns::NodeSet;
 pub use config::{ArchivedGpuRequest, ArchivedResources, GPU_MILLI, GpuRequest, Qos, Resources, VmConfig, VmSpec};
 pub use kernel::Kernel;
