@@ -11,7 +11,7 @@
 #![expect(clippy::print_stdout, reason = "an example prints what it found")]
 
 use blixard_arena::arena::allocator_api2;
-use blixard_arena::collections::{FlatMap, Vec as ArenaVec};
+use blixard_arena::collections::{FlatMap, String as ArenaString, Vec as ArenaVec};
 use blixard_arena::intern::{InternedString, StringPool};
 use blixard_arena::pool::SMALL_BUFFER_POOL;
 use blixard_arena::tracking::{AllocationTracker, TrackingAllocator};
@@ -144,6 +144,16 @@ fn build<'a>(arena: &'a Arena, list: &str) -> Result<ArenaVec<Vm<'a>, &'a Arena>
     Ok(kept)
 }
 
+/// The reply, joined in the arena, where it grows in place.
+fn worded<'a>(arena: &'a Arena, tenant: &str, total: u64, kept: &[Vm<'a>]) -> &'a str {
+    let mut reply = ArenaString::new_in(arena);
+    reply.push_concat((tenant, " has ", total, " cores: "));
+    for (at, (name, _, labels)) in kept.iter().enumerate() {
+        reply.push_concat((if at == 0 { "" } else { ", " }, *name, " in ", labels["zone"]));
+    }
+    reply.into_str()
+}
+
 /// 2: the library's collections, the reply still on the heap.
 struct OwnCollections {
     arenas: ArenaPool,
@@ -158,11 +168,7 @@ impl Service for OwnCollections {
         let Ok(kept) = build(arena, list) else { return 0 };
         let total = self.cores.entry(tenant.to_owned()).or_insert(0);
         *total += kept.iter().map(|vm| u64::from(vm.1)).sum::<u64>();
-        let mut reply = format!("{tenant} has {total} cores: ");
-        for (at, (name, _, labels)) in kept.iter().enumerate() {
-            reply.push_str(arena.concat((if at == 0 { "" } else { ", " }, *name, " in ", labels["zone"])));
-        }
-        self.reply = reply.into_bytes();
+        self.reply = worded(arena, tenant, *total, &kept).as_bytes().to_vec();
         self.reply.len()
     }
 
@@ -187,11 +193,7 @@ impl Service for Whole {
         let total = self.cores.entry(self.tenants.intern(tenant)).or_insert(0);
         *total += kept.iter().map(|vm| u64::from(vm.1)).sum::<u64>();
         let mut reply = SMALL_BUFFER_POOL.acquire();
-        reply.extend_from_slice(arena.concat((tenant, " has ", *total, " cores: ")).as_bytes());
-        for (at, (name, _, labels)) in kept.iter().enumerate() {
-            let zone = arena.concat((if at == 0 { "" } else { ", " }, *name, " in ", labels["zone"]));
-            reply.extend_from_slice(zone.as_bytes());
-        }
+        reply.extend_from_slice(worded(arena, tenant, *total, &kept).as_bytes());
         self.reply.insert(reply).len()
     }
 
@@ -200,11 +202,27 @@ impl Service for Whole {
     }
 }
 
+/// What all steps do before they keep anything.
+struct Parsing;
+
+impl Service for Parsing {
+    fn answer(&mut self, line: &str) -> usize {
+        let list = line.split_once(' ').map_or("", |(_, list)| list);
+        let labels = vms(list)
+            .map(|(name, _, labels)| labels.fold(name.len(), |sum, (key, value)| sum + key.len() + value.len()));
+        labels.sum()
+    }
+
+    fn reply(&self) -> &[u8] {
+        &[]
+    }
+}
+
 fn main() {
     let lines = lines();
     let bounded = || ArenaOptions::new().budget_bytes_max(64 << 10).pool();
     let (heap, tenants) = (HashMap::new, StringPool::new());
-    let mut steps: [(&str, Box<dyn Service>); 4] = [
+    let mut steps: [(&str, Box<dyn Service>); 5] = [
         ("0 plain std", Box::new(OnTheHeap::default())),
         (
             "1 other collections in an arena",
@@ -215,17 +233,18 @@ fn main() {
             "3 names interned, replies pooled",
             Box::new(Whole { arenas: bounded(), tenants, cores: HashMap::new(), reply: None }),
         ),
+        ("parsing alone, part of each", Box::new(Parsing)),
     ];
     for line in &lines {
-        let [first, others @ ..] = &mut steps;
+        let [first, others @ .., _] = &mut steps;
         first.1.answer(line);
         for (name, step) in others {
             step.answer(line);
             assert_eq!(step.reply(), first.1.reply(), "{name}");
         }
     }
-    let mut times = [const { Vec::new() }; 4];
-    let mut calls = [0; 4];
+    let mut times = [const { Vec::new() }; 5];
+    let mut calls = [0; 5];
     for round in 0..ROUNDS {
         for turn in 0..steps.len() {
             let at = if round % 2 == 0 { turn } else { steps.len() - 1 - turn };
