@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-/// What std's `Arc` lacks: fewer copies of equal values.
+/// What std's `Arc` lacks: fewer copies of equal values. Sealed: it is for `Arc` alone.
 ///
 /// ```
 /// use blixard_arena::arc::ArcOptimize;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// assert!(!config.set_if_changed(String::from("2 cores")));
 /// assert!(Arc::ptr_eq(&config, &worker));
 /// ```
-pub trait ArcOptimize<T: ?Sized> {
+pub trait ArcOptimize<T: ?Sized>: private::Sealed {
     /// Puts a value in the place of one that differs, and says whether it did. An equal one is dropped, and the `Arc` stays the one that
     /// others have. A value that nobody else holds is overwritten in its memory; what others hold stays theirs.
     ///
@@ -50,6 +50,11 @@ pub trait ArcOptimize<T: ?Sized> {
     fn unify(&mut self, twin: &Self) -> bool
     where
         T: PartialEq;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl<T: ?Sized> Sealed for std::sync::Arc<T> {}
 }
 
 impl<T: ?Sized> ArcOptimize<T> for Arc<T> {

@@ -106,7 +106,6 @@ impl ArenaPool {
     /// assert_eq!(ids, [0, 1, 2, 3]);
     /// ```
     #[inline]
-    #[must_use = "dropping the guard returns the arena at once"]
     pub fn acquire(&self) -> PooledArena {
         let Ok(arena) = self.acquire_or::<Infallible>();
         arena
@@ -139,7 +138,6 @@ impl ArenaPool {
     /// assert_eq!(arena.alloc_str("here").len() + task.join().unwrap(), 15);
     /// ```
     #[inline]
-    #[must_use = "dropping the guard returns the arena at once"]
     pub fn acquire_shared(&self) -> PooledSharedArena {
         let Ok(arena) = self.acquire_shared_or::<Infallible>();
         arena
@@ -317,6 +315,7 @@ unsafe fn after_cleanups(mut payload: Option<Payload>, link: Link<Arenas>) -> Op
 /// let name: &str = arena.alloc_str("vm-1"); // lives until `arena` is dropped
 /// assert_eq!(name, "vm-1");
 /// ```
+#[must_use = "dropping the guard returns the arena at once"]
 pub struct PooledArena {
     block: NonNull<Block>,
     link: Link<Arenas>,
@@ -424,6 +423,7 @@ impl fmt::Debug for PooledArena {
 /// assert_eq!(task.await.unwrap(), 31);
 /// # });
 /// ```
+#[must_use = "dropping the last guard returns the arena at once"]
 pub struct PooledSharedArena {
     /// Owned by all guards together; `share` was called.
     block: NonNull<Block>,

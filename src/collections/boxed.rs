@@ -67,6 +67,7 @@ impl<'a, T: 'a> Box<'a, T> {
     /// assert_eq!(kept, ["node-1"]);
     /// ```
     #[inline]
+    #[must_use = "a value that is not used is dropped at once"]
     pub fn new_in<A: AnyArena>(value: T, arena: &'a A) -> Self {
         // The place first: over budget the value is still ours, and is dropped.
         // As `MaybeUninit`, which needs no Drop: the box sees to that.

@@ -253,6 +253,7 @@ impl<'m, K: Eq + Hash, V, A: Memory, S: BuildHasher> OccupiedEntry<'m, K, V, A, 
     /// }
     /// assert_eq!(tries["vm-1"], 1);
     /// ```
+    #[must_use]
     pub fn get_mut(&mut self) -> &mut V {
         &mut self.map.pair_mut(self.position).1
     }
@@ -301,7 +302,7 @@ impl<'m, K: Eq + Hash, V, A: Memory, S: BuildHasher> OccupiedEntry<'m, K, V, A, 
     /// }
     /// assert!(waiting.is_empty());
     /// ```
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "called for what it does")]
     pub fn remove(self) -> V {
         let (key, value) = self.remove_entry();
         drop(key);
@@ -317,7 +318,7 @@ impl<'m, K: Eq + Hash, V, A: Memory, S: BuildHasher> OccupiedEntry<'m, K, V, A, 
     /// let (vm, cores): (String, u32) = entry.remove_entry(); // both are ours: no copy of the name
     /// assert_eq!((vm.as_str(), cores), ("vm-1", 4));
     /// ```
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "called for what it does")]
     pub fn remove_entry(self) -> (K, V) {
         self.map.remove_at(self.position)
     }

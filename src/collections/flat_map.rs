@@ -697,6 +697,7 @@ impl<K: Eq + Hash, V, A: Memory, S: BuildHasher> FlatMap<K, V, A, S> {
     /// assert_eq!(counts.as_slice(), [("LS", 2), ("BE", 1)]);
     /// ```
     #[inline(always)]
+    #[must_use]
     pub fn entry(&mut self, key: K) -> Entry<'_, K, V, A, S> {
         match self.position(&key) {
             Ok(position) => Entry::Occupied(OccupiedEntry { map: self, position }),
@@ -873,6 +874,7 @@ impl<'m, K, V, A: Memory, S> IntoIterator for &'m mut FlatMap<K, V, A, S> {
 /// assert_eq!(line(FlatMap::from([("zone", "b"), ("tier", "edge")]).iter()), "zone=b;tier=edge;");
 /// ```
 #[derive(Debug)]
+#[must_use = "iterators are lazy"]
 pub struct Iter<'m, K, V>(slice::Iter<'m, (K, V)>);
 
 impl<K, V> Clone for Iter<'_, K, V> {
@@ -892,6 +894,7 @@ impl<K, V> Clone for Iter<'_, K, V> {
 /// assert_eq!(tries.as_slice(), [("vm-1", 1), ("vm-2", 2)]);
 /// ```
 #[derive(Debug)]
+#[must_use = "iterators are lazy"]
 pub struct IterMut<'m, K, V>(slice::IterMut<'m, (K, V)>);
 
 macro_rules! iterator {

@@ -344,6 +344,7 @@ impl<A: AnyArena> String<&A> {
     /// assert_eq!(tenant, "acme");
     /// ```
     #[inline(always)]
+    #[must_use]
     pub const fn as_mut_str(&mut self) -> &mut str {
         // SAFETY: UTF-8, by the invariant, and a `&mut str` keeps it.
         unsafe { std::str::from_utf8_unchecked_mut(self.0.as_mut_slice()) }

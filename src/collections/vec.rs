@@ -12,7 +12,6 @@ use std::cmp::Ordering;
 use std::convert::Infallible;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::{Bound, Deref, DerefMut, Index, IndexMut, RangeBounds};
 use std::ptr;
@@ -291,6 +290,7 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// assert_eq!(scores, [6, 1, 2]);
     /// ```
     #[inline(always)]
+    #[must_use]
     pub const fn as_mut_slice(&mut self) -> &mut [T] {
         self.0.as_mut_slice()
     }
@@ -824,8 +824,8 @@ impl<T, A: AnyArena> Vec<T, &A> {
         // SAFETY: within the block.
         let first = unsafe { self.0.as_ptr().add(len - (end - start)) };
         // SAFETY: the drained values are alive there, and the vector is borrowed while the iterator has them.
-        let drained = unsafe { slice::from_raw_parts(first.as_ptr().cast::<MaybeUninit<T>>(), end - start) };
-        Drain { rest: drained.iter(), _takes: PhantomData }
+        let drained = unsafe { slice::from_raw_parts_mut(first.as_ptr().cast::<MaybeUninit<T>>(), end - start) };
+        Drain { rest: drained.iter_mut() }
     }
 
     /// Takes the elements from `at` on into a vector of their own.
@@ -862,6 +862,7 @@ impl<T, A: AnyArena> Vec<T, &A> {
     /// assert_eq!(frame, [7]);
     /// ```
     #[inline(always)]
+    #[must_use]
     pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<T>] {
         let room = self.capacity() - self.len();
         // SAFETY: within the block.
@@ -922,13 +923,11 @@ pub(super) fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usi
 /// ```
 pub struct Drain<'v, T> {
     /// Behind the vector's length, each alive until it is handed out.
-    rest: slice::Iter<'v, MaybeUninit<T>>,
-    /// It hands out values.
-    _takes: PhantomData<&'v mut T>,
+    rest: slice::IterMut<'v, MaybeUninit<T>>,
 }
 
 impl<T> Drain<'_, T> {
-    fn read(slot: &MaybeUninit<T>) -> T {
+    fn read(slot: &mut MaybeUninit<T>) -> T {
         // SAFETY: alive, and the iterator passes each slot once.
         unsafe { slot.assume_init_read() }
     }

@@ -233,6 +233,7 @@ impl<'a, A: AnyArena, S: BuildHasher> ArenaInterner<'a, A, S> {
     /// assert_eq!(nodes.get("node-3"), None); // a stranger's name takes no memory
     /// ```
     #[inline]
+    #[must_use]
     pub fn get(&self, text: &str) -> Option<Symbol> {
         self.find(text, self.hash(text)).ok().map(|nth| self.symbol(nth))
     }
@@ -411,6 +412,7 @@ impl<'a, A: AnyArena, S> ArenaInterner<'a, A, S> {
     /// assert_eq!(names.resolve(chosen[0]), "node-7");
     /// ```
     #[inline]
+    #[must_use]
     pub fn resolve(&self, symbol: Symbol) -> &'a str {
         match self.names.get(self.numbering.index(symbol)) {
             Some(name) => name.text(),
@@ -516,6 +518,7 @@ impl<A: AnyArena, S> fmt::Debug for ArenaInterner<'_, A, S> {
 /// assert!(names.iter().map(|(_, name)| name).eq(["acme", "duff"])); // a reply's table of names
 /// ```
 #[derive(Clone)]
+#[must_use = "iterators are lazy"]
 pub struct Iter<'i, 'a> {
     names: Enumerate<slice::Iter<'i, Text<'a>>>,
     numbering: Numbering,

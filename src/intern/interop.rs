@@ -156,10 +156,16 @@ impl fmt::Debug for ArenaBackend {
 /// assert!(names.iter().map(|(_, name)| name).eq(["b", "a"]));
 /// ```
 #[derive(Clone)]
+#[must_use = "iterators are lazy"]
 pub struct BackendIter<'a> {
     texts: Enumerate<slice::Iter<'a, NonNull<str>>>,
     numbering: Numbering,
 }
+
+// SAFETY: it lends `&str`s of a backend that is borrowed for `'a`, and those are `Send`.
+unsafe impl Send for BackendIter<'_> {}
+// SAFETY: as above: `Sync`.
+unsafe impl Sync for BackendIter<'_> {}
 
 impl<'a> Iterator for BackendIter<'a> {
     type Item = (Symbol, &'a str);

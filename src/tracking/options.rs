@@ -54,6 +54,7 @@ pub enum Sites {
 /// let _tracking = TrackingOptions::new().sites(Sites::Complete).frames_max(10).print(true).start();
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "nothing begins before `start`"]
 pub struct TrackingOptions {
     sites: Option<Sites>,
     frames_max: usize,
@@ -71,9 +72,10 @@ impl TrackingOptions {
     ///
     /// ```
     /// # use blixard_arena::tracking::TrackingOptions;
-    /// assert_eq!(TrackingOptions::new(), TrackingOptions::default());
+    /// # let debugging = false;
+    /// let options = TrackingOptions::new().print(debugging); // whatever the environment says
+    /// let _tracking = options.start();
     /// ```
-    #[must_use]
     pub const fn new() -> Self {
         Self { sites: None, frames_max: 32, print: false }
     }
@@ -85,7 +87,6 @@ impl TrackingOptions {
     /// # use blixard_arena::tracking::TrackingOptions;
     /// let _tracking = TrackingOptions::from_env().frames_max(10).start(); // the environment's wishes, less deep
     /// ```
-    #[must_use]
     pub fn from_env() -> Self {
         let mut options = Self::new();
         if let Some(value) = std::env::var_os(SITES_VARIABLE) {
@@ -108,9 +109,9 @@ impl TrackingOptions {
     ///
     /// ```
     /// # use blixard_arena::tracking::{Sites, TrackingOptions};
-    /// let _tracking = TrackingOptions::new().sites(Sites::Complete).start();
+    /// let sites = if cfg!(debug_assertions) { Sites::Complete } else { Sites::Sampled { bytes: 512 << 10 } };
+    /// let _tracking = TrackingOptions::new().sites(sites).start(); // cheap enough to stay on in production
     /// ```
-    #[must_use]
     pub const fn sites(mut self, sites: Sites) -> Self {
         self.sites = Some(sites);
         self
@@ -122,7 +123,6 @@ impl TrackingOptions {
     /// # use blixard_arena::tracking::{Sites, TrackingOptions};
     /// let _tracking = TrackingOptions::new().sites(Sites::Complete).frames_max(10).start(); // as deep as dhat
     /// ```
-    #[must_use]
     pub const fn frames_max(mut self, frames: usize) -> Self {
         self.frames_max = frames;
         self
@@ -132,9 +132,9 @@ impl TrackingOptions {
     ///
     /// ```
     /// # use blixard_arena::tracking::TrackingOptions;
-    /// let _tracking = TrackingOptions::new().print(true).start();
+    /// let verbose = std::env::args().any(|argument| argument == "--allocations");
+    /// let _tracking = TrackingOptions::new().print(verbose).start(); // by a flag of the program's own
     /// ```
-    #[must_use]
     pub const fn print(mut self, print: bool) -> Self {
         self.print = print;
         self

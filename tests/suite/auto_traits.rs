@@ -7,10 +7,20 @@
 #[cfg(feature = "cache")]
 use blixard_arena::arc::{ArcCache, ArcCloneBatcher, BatchedArc, CacheFigures, CacheReader, WeakCache};
 use blixard_arena::arena::{ArenaFigures, Fallible, Histogram, PoolFigures, typed};
-use blixard_arena::intern::{self, ArenaInterner, InternError, Symbol};
+use blixard_arena::collections::{
+    self, Entry, FixedState, FlatMap, FlatSet, Heap, OccupiedEntry, SeededState, VacantEntry,
+};
+use blixard_arena::intern::{
+    self, ArenaInterner, ConstantSet, GlobalPoolExists, InternError, InternedString, Name, PoolFull, StringPin,
+    StringPool, StringPoolFigures, StringPoolOptions, Symbol,
+};
 use blixard_arena::pool::{
     BufferPool, Callbacks, LeakSite, ObjectPoolBuilder, ObjectPoolFigures, PoolExhausted, Pooled, TypedObjectPool,
     VecPool, Vecs,
+};
+use blixard_arena::tracking::{
+    AllocationFigures, AllocationReport, AllocationSite, AllocationTracker, NotCounted, ProcessFigures, SiteFrame,
+    SiteProfile, SiteSum, Sites, SizeHistogram, Tracked, Tracking, TrackingAllocator, TrackingOptions,
 };
 use blixard_arena::{
     Arena, ArenaOptions, ArenaPool, BudgetExceeded, PooledArena, PooledSharedArena, Reset, Sealed, SharedArena,
@@ -192,6 +202,132 @@ fn shared_values_go_where_their_keys_and_values_do() {
     assert_eq!(traits!(CacheFigures), format!("{VALUE} Clone Copy"));
 }
 
+/// Over a `SharedArena` they go to any thread, over an `Arena` they stay where its borrow does, on the heap they are as std's.
+#[test]
+fn collections_go_where_their_memory_and_their_elements_do() {
+    let local = "Unpin UnwindSafe RefUnwindSafe Debug";
+    let clone = format!("{VALUE} Clone");
+    assert_eq!(traits!(collections::Vec<u8, &'static Arena>), format!("{local} Clone"));
+    assert_eq!(traits!(collections::Vec<u8, &'static SharedArena>), clone);
+    assert_eq!(traits!(collections::String<&'static Arena>), format!("{local} Clone"));
+    assert_eq!(traits!(collections::String<&'static SharedArena>), clone);
+    assert_eq!(traits!(collections::Box<'static, u8>), VALUE);
+    assert_eq!(traits!(collections::Box<'static, Cell<u8>>), "Send Unpin Debug", "as a `&mut Cell`");
+    assert_eq!(traits!(FlatMap<u8, u8, &'static Arena>), format!("{local} Clone"));
+    assert_eq!(traits!(FlatMap<u8, u8, &'static SharedArena>), clone);
+    assert_eq!(traits!(FlatMap<u8, u8>), clone);
+    assert_eq!(traits!(FlatMap<u8, Cell<u8>>), "Send Unpin Debug Clone");
+    assert_eq!(traits!(FlatSet<u8, &'static Arena>), format!("{local} Clone"));
+    assert_eq!(traits!(FlatSet<u8, &'static SharedArena>), clone);
+    assert_eq!(traits!(FlatSet<u8>), clone);
+    assert_eq!(traits!(Heap), VALUE);
+    assert_eq!(traits!(SeededState), format!("{VALUE} Clone Copy"));
+    assert_eq!(traits!(FixedState), format!("{VALUE} Clone Copy"));
+}
+
+#[test]
+fn entries_and_iterators_are_what_the_borrows_in_them_are() {
+    let exclusive = "Send Sync Unpin RefUnwindSafe Debug";
+    assert_eq!(traits!(Entry<'static, u8, u8, Heap, FixedState>), exclusive);
+    assert_eq!(traits!(Entry<'static, u8, u8, &'static Arena, FixedState>), "Unpin RefUnwindSafe Debug");
+    assert_eq!(traits!(OccupiedEntry<'static, u8, u8, Heap, FixedState>), exclusive);
+    assert_eq!(traits!(VacantEntry<'static, u8, u8, Heap, FixedState>), exclusive);
+    assert_eq!(traits!(collections::Iter<'static, u8, u8>), format!("{VALUE} Clone"));
+    assert_eq!(traits!(collections::Iter<'static, u8, Cell<u8>>), "Unpin Debug Clone");
+    assert_eq!(traits!(collections::IterMut<'static, u8, u8>), exclusive);
+    assert_eq!(traits!(collections::IterMut<'static, u8, Cell<u8>>), "Send Unpin Debug");
+    assert_eq!(traits!(collections::Drain<'static, u8>), exclusive);
+    assert_eq!(traits!(collections::Drain<'static, Cell<u8>>), "Send Unpin Debug", "as std's: it hands the values out");
+    assert_eq!(traits!(collections::IntoIter<u8, Heap>), VALUE);
+    assert_eq!(traits!(collections::IntoIter<Cell<u8>, Heap>), "Send Unpin Debug");
+    assert_eq!(traits!(collections::IntoIter<u8, &'static Arena>), "Unpin UnwindSafe RefUnwindSafe Debug");
+    assert_eq!(traits!(collections::IntoIter<u8, &'static SharedArena>), VALUE);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_seed_goes_where_a_borrow_of_its_arena_does() {
+    use collections::SeedIn;
+    assert_eq!(traits!(SeedIn<'static, Arena, u8>), "Unpin UnwindSafe RefUnwindSafe Debug Clone Copy");
+    assert_eq!(traits!(SeedIn<'static, SharedArena, u8>), format!("{VALUE} Clone Copy"));
+}
+
+#[test]
+fn names_of_the_process_are_every_threads() {
+    let (clone, copy) = (format!("{VALUE} Clone"), format!("{VALUE} Clone Copy"));
+    assert_eq!(traits!(StringPool), clone);
+    assert_eq!(traits!(StringPoolOptions), clone);
+    assert_eq!(traits!(StringPin<'static>), VALUE, "held across `.await` in a task that changes threads");
+    assert_eq!(traits!(Name<'static>), copy);
+    assert_eq!(traits!(InternedString), clone);
+    assert_eq!(traits!(ConstantSet), VALUE);
+    assert_eq!(traits!(PoolFull), copy);
+    assert_eq!(traits!(GlobalPoolExists), copy);
+    assert_eq!(traits!(StringPoolFigures), copy);
+}
+
+#[cfg(feature = "string-interner")]
+#[test]
+fn a_backend_is_every_threads() {
+    assert_eq!(traits!(intern::ArenaBackend), format!("{VALUE} Clone"));
+    assert_eq!(traits!(intern::BackendIter<'static>), format!("{VALUE} Clone"));
+}
+
+#[test]
+fn a_section_is_its_threads_and_a_task_what_its_future_is() {
+    type Local = std::future::Ready<std::rc::Rc<u8>>;
+    let (clone, copy) = (format!("{VALUE} Clone"), format!("{VALUE} Clone Copy"));
+    assert_eq!(traits!(AllocationTracker), "Unpin UnwindSafe RefUnwindSafe Debug");
+    assert_eq!(traits!(Tracked<std::future::Ready<u8>>), VALUE);
+    assert_eq!(traits!(Tracked<Local>), "Unpin UnwindSafe RefUnwindSafe Debug");
+    assert_eq!(traits!(TrackingAllocator), copy);
+    assert_eq!(traits!(TrackingAllocator<Cell<u8>>), "Send Unpin UnwindSafe Debug Clone", "as the one it wraps");
+    assert_eq!(traits!(Tracking), VALUE);
+    assert_eq!(traits!(TrackingOptions), clone);
+    assert_eq!([traits!(Sites), traits!(SiteSum), traits!(NotCounted)], [(); 3].map(|()| copy.clone()));
+    assert_eq!(traits!(AllocationFigures), copy);
+    assert_eq!([traits!(AllocationReport), traits!(ProcessFigures)], [(); 2].map(|()| clone.clone()));
+    assert_eq!([traits!(SizeHistogram), traits!(SiteProfile)], [(); 2].map(|()| clone.clone()));
+    assert_eq!([traits!(AllocationSite), traits!(SiteFrame)], [(); 2].map(|()| clone.clone()));
+}
+
+#[cfg(feature = "mapped")]
+#[test]
+fn a_table_is_every_threads() {
+    use blixard_arena::mapped::{Row, Table, TableBuilder, TableError, TableProblem};
+    assert_eq!(traits!(Table), VALUE);
+    assert_eq!(traits!(Row<'static>), format!("{VALUE} Clone Copy"));
+    assert_eq!(traits!(TableBuilder), format!("{VALUE} Clone"));
+    assert_eq!(
+        [traits!(TableError), traits!(TableProblem)],
+        ["Send Sync Unpin Debug"; 2],
+        "as the `io::Error` in them"
+    );
+}
+
+#[cfg(feature = "archive")]
+#[test]
+fn archives_are_plain_values_and_their_contexts_what_their_borrows_are() {
+    use blixard_arena::archive::{
+        ArchiveError, ArchivedText, Checked, Checker, DecodeError, Decoder, EncodeError, Encoder, Fault, Header, List,
+        Pair, Text,
+    };
+    assert_eq!(
+        traits!(Checked<u8>),
+        "Send Sync Unpin UnwindSafe RefUnwindSafe Clone",
+        "`Debug` as the archived type is"
+    );
+    assert_eq!(traits!(ArchivedText), "Send Sync UnwindSafe RefUnwindSafe Debug", "it stays where it lies");
+    assert_eq!([traits!(List), traits!(Pair)], [VALUE; 2]);
+    assert_eq!([traits!(Text), traits!(Header)], [(); 2].map(|()| format!("{VALUE} Clone Copy")));
+    assert_eq!([traits!(ArchiveError), traits!(Fault)], [(); 2].map(|()| format!("{VALUE} Clone")));
+    assert_eq!([traits!(EncodeError), traits!(DecodeError)], ["Send Sync Unpin Debug"; 2], "as the error in them");
+    assert_eq!(traits!(Encoder), "Send Unpin UnwindSafe RefUnwindSafe Debug");
+    assert_eq!(traits!(Checker<'static>), VALUE);
+    assert_eq!(traits!(Decoder<'static, Arena>), "Unpin UnwindSafe RefUnwindSafe Debug");
+    assert_eq!(traits!(Decoder<'static, SharedArena>), VALUE);
+}
+
 /// What owns its arena borrows nothing: it goes into a task, a thread, a static.
 #[test]
 fn owners_are_static() {
@@ -215,4 +351,18 @@ fn errors_are_errors() {
     }
     let refused = ArenaOptions::new().budget_bytes_max(0).arena().try_alloc(1u8).unwrap_err();
     assert_eq!(error(refused).downcast_ref::<BudgetExceeded>(), Some(&refused));
+    let _ = error::<InternError>;
+    let _ = error::<PoolFull>;
+    let _ = error::<GlobalPoolExists>;
+    let _ = error::<PoolExhausted>;
+    let _ = error::<NotCounted>;
+    #[cfg(feature = "mapped")]
+    let _ = error::<blixard_arena::mapped::TableError>;
+    #[cfg(feature = "archive")]
+    let _ = (
+        error::<blixard_arena::archive::ArchiveError>,
+        error::<blixard_arena::archive::EncodeError>,
+        error::<blixard_arena::archive::DecodeError>,
+        error::<blixard_arena::archive::Fault>,
+    );
 }
