@@ -97,8 +97,9 @@ impl<T> BatchedArc<T> {
     /// ```
     /// use blixard_arena::arc::BatchedArc;
     ///
-    /// let limits = BatchedArc::new([2, 4, 8]);
-    /// assert_eq!(limits[1], 4);
+    /// let limits = BatchedArc::new([2, 4, 8]); // made once, handed out by the batch
+    /// let of_workers: Vec<_> = limits.batch(16).collect();
+    /// assert_eq!(of_workers.iter().map(|limits| limits[1]).sum::<i32>(), 64);
     /// ```
     #[must_use]
     pub fn new(value: T) -> Self {

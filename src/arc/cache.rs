@@ -79,6 +79,14 @@ type Weigh<V> = dyn Fn(&V) -> u64 + Send + Sync;
 
 impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
     /// The bound of a cache that is given none: 16,384 entries.
+    ///
+    /// ```
+    /// use blixard_arena::arc::ArcCache;
+    ///
+    /// let tenants = 100_000; // more than that: the rare ones would be built again and again
+    /// let configs = ArcCache::<u64, str>::with_entries_max(tenants.max(ArcCache::<u64, str>::ENTRIES_DEFAULT));
+    /// assert_eq!(configs.figures().entries, 0); // a bound, not a reservation
+    /// ```
     pub const ENTRIES_DEFAULT: usize = 16_384;
 
     /// A cache of up to 16,384 entries.
@@ -327,8 +335,8 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
     ///
     /// let configs = ArcCache::<u32, u32>::new();
     /// configs.insert(1, 2);
-    /// configs.clear();
-    /// assert_eq!(configs.figures().entries, 0);
+    /// configs.clear(); // a new version of the configs has been rolled out
+    /// assert_eq!(configs.get(&1), None);
     /// ```
     pub fn clear(&self) {
         let withdrawn = self.0.builds.withdraw_all();

@@ -78,6 +78,15 @@ impl<K: Hash + Eq, V: ?Sized> CacheReader<K, V> {
     }
 
     /// The cache that it reads.
+    ///
+    /// ```
+    /// use blixard_arena::arc::ArcCache;
+    ///
+    /// let zones = ArcCache::<String, u32>::new();
+    /// let reader = zones.reader();
+    /// reader.cache().insert("eu-1".into(), 3); // a worker that changes what it reads needs no second handle
+    /// assert_eq!(zones.get("eu-1").as_deref(), Some(&3));
+    /// ```
     #[must_use]
     pub fn cache(&self) -> &ArcCache<K, V> {
         &self.cache

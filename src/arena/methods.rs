@@ -133,7 +133,10 @@ macro_rules! arena_methods {
             ///
             /// ```
             #[doc = $new]
-            /// assert_eq!(arena.alloc_slice_copy(&[3, 1, 2]), [3, 1, 2]);
+            /// let page = vec![3, 1, 2]; // a buffer that its owner needs back
+            /// let ids: &[u32] = arena.alloc_slice_copy(&page);
+            /// drop(page);
+            /// assert_eq!(ids, [3, 1, 2]);
             /// ```
             #[inline(always)]
             pub fn alloc_slice_copy<T: Copy>(&self, from: &[T]) -> &mut [T] {
@@ -204,7 +207,9 @@ macro_rules! arena_methods {
             ///
             /// ```
             #[doc = $new]
-            /// assert_eq!(arena.alloc_slice_fill_with(4, |i| i * i), [0, 1, 4, 9]);
+            /// let used = [60, 0, 12];
+            /// let free = arena.alloc_slice_fill_with(used.len(), |node| 64 - used[node]); // written where they stay
+            /// assert_eq!(free, [4, 64, 52]);
             /// ```
             #[inline(always)]
             pub fn alloc_slice_fill_with<T>(&self, len: usize, f: impl FnMut(usize) -> T) -> &mut [T] {
@@ -534,6 +539,7 @@ macro_rules! arena_methods {
             /// assert!(scores.try_reserve(10).is_ok());
             /// assert!(scores.try_reserve(10_000).is_err()); // refused, and the Vec is as it was
             /// ```
+            #[must_use]
             pub fn fallible(&self) -> Fallible<'_, Self> {
                 Fallible::new(self)
             }

@@ -39,9 +39,35 @@ use std::ptr::{self, NonNull};
 /// ```
 pub trait Root {
     /// The type at lifetime `'a`. `Send`, so that it may leave its thread with its arena.
+    ///
+    /// ```
+    /// use blixard_arena::arena::{Root, Sealed};
+    ///
+    /// /// Reads any sealed value: the root is lent for as long as the seal is borrowed.
+    /// fn read<R: Root, T>(sealed: &Sealed<R>, look: impl for<'a> FnOnce(&'a R::At<'a>) -> T) -> T {
+    ///     look(sealed.get())
+    /// }
+    /// ```
     type At<'a>: Send;
 
     /// The proof that a longer lifetime may stand in for a shorter one: the body is `root`.
+    ///
+    /// ```
+    /// use blixard_arena::arena::Root;
+    ///
+    /// struct Row<'a, const N: usize>(&'a [u32; N]); // a second parameter: not for `sealed_root!`
+    ///
+    /// impl<const N: usize> Root for Row<'_, N> {
+    ///     type At<'a> = Row<'a, N>;
+    ///
+    ///     fn shorten<'short, 'long: 'short>(root: &'short Row<'long, N>) -> &'short Row<'short, N> {
+    ///         root // compiles only where it is true
+    ///     }
+    /// }
+    /// # use blixard_arena::{ArenaPool, Sealed};
+    /// # let row = Sealed::<Row<2>>::build(ArenaPool::new().acquire(), |arena| Row(arena.alloc([1, 2])));
+    /// # assert_eq!(row.get().0[1], 2);
+    /// ```
     fn shorten<'short, 'long: 'short>(root: &'short Self::At<'long>) -> &'short Self::At<'short>;
 }
 
@@ -86,9 +112,31 @@ macro_rules! sealed_root {
 /// ```
 pub unsafe trait Guard: private::Sealed {
     /// The kind of arena that the guard lends.
+    ///
+    /// ```
+    /// use blixard_arena::arena::{Guard, Root, Sealed};
+    ///
+    /// /// What builds a reply, for sealed replies over either kind of arena.
+    /// type Build<R, G> = for<'a> fn(&'a <G as Guard>::Arena) -> <R as Root>::At<'a>;
+    ///
+    /// fn reply<R: Root, G: Guard>(guard: G, build: Build<R, G>) -> Sealed<R, G> {
+    ///     Sealed::build(guard, build)
+    /// }
+    /// ```
     type Arena: AnyArena + 'static;
 
     /// The arena.
+    ///
+    /// ```
+    /// use blixard_arena::arena::{AnyArena, Guard};
+    /// use blixard_arena::ArenaPool;
+    ///
+    /// fn greet(guard: &impl Guard) -> &str {
+    ///     guard.arena().alloc_str("hello") // written once, for both kinds of guard
+    /// }
+    /// assert_eq!(greet(&ArenaPool::new().acquire_shared()), "hello");
+    /// ```
+    #[must_use]
     fn arena(&self) -> &Self::Arena;
 }
 
@@ -229,6 +277,7 @@ impl<R: Root, G: Guard> Sealed<R, G> {
     /// let reply = Sealed::<Reply>::build(ArenaPool::new().acquire(), |arena| Reply(arena.alloc_str("done")));
     /// assert_eq!(reply.get().0, "done");
     /// ```
+    #[must_use]
     pub fn get(&self) -> &R::At<'_> {
         // SAFETY: written in `seal`, dropped in `drop`; the arena moves with us. Lent no longer than `self` is.
         R::shorten(unsafe { self.root.as_ref() })
@@ -250,6 +299,7 @@ impl<R: Root, G: Guard> Sealed<R, G> {
     /// assert_eq!(&body.slice(..3)[..], b"pay");
     /// ```
     #[cfg(feature = "bytes")]
+    #[must_use]
     pub fn into_bytes(self, bytes: impl for<'a> FnOnce(&'a R::At<'a>) -> &'a [u8]) -> bytes::Bytes
     where
         R: 'static,
@@ -281,6 +331,7 @@ impl<R: Root, G: Guard> Sealed<R, G> {
     /// let mut arena = sealed.into_guard();
     /// arena.reset();
     /// ```
+    #[must_use]
     pub fn into_guard(self) -> G {
         let this = ManuallyDrop::new(self);
         // SAFETY: read once; `this` is not dropped.

@@ -17,11 +17,12 @@ static GLOBAL: OnceLock<StringPool> = OnceLock::new();
 /// ```
 /// use blixard_arena::intern::{global, intern};
 ///
-/// let name = intern("vm-1");
-/// assert!(global().figures().entries >= 1);
-/// assert_eq!(&*name, "vm-1");
+/// let _name = intern("vm-1");
+/// let figures = global().figures(); // for a service's metrics page
+/// assert!(figures.entries >= 1 && figures.bytes > 0);
 /// ```
 #[inline]
+#[must_use]
 pub fn global() -> &'static StringPool {
     GLOBAL.get_or_init(StringPool::new)
 }
@@ -29,9 +30,13 @@ pub fn global() -> &'static StringPool {
 /// The name of a text in the process's pool, held: [`StringPool::intern`].
 ///
 /// ```
-/// use blixard_arena::intern::intern;
+/// use blixard_arena::intern::{InternedString, intern};
 ///
-/// assert_eq!(intern("vm-1"), intern("vm-1"));
+/// struct Vm {
+///     tenant: InternedString, // a word, whatever the name's length, and one text for all VMs of a tenant
+/// }
+/// let (web, db) = (Vm { tenant: intern("acme") }, Vm { tenant: intern("acme") });
+/// assert_eq!(web.tenant, db.tenant); // compared as words
 /// ```
 ///
 /// # Panics

@@ -17,6 +17,24 @@
 //!
 //! Names are compared by number or address, not by text: two symbols of one interner, or two strings of one pool, are
 //! equal exactly where their texts are.
+//!
+//! ```
+//! use blixard_arena::intern::{ArenaInterner, InternedString, StringPool};
+//! use blixard_arena::{ArenaPool, intern::Symbol};
+//!
+//! let (arenas, names) = (ArenaPool::new(), StringPool::new()); // one each per service
+//! let mut owners: Vec<InternedString> = Vec::new(); // outlives requests
+//! for request in ["acme/vm-1 acme/vm-2", "acme/vm-3 duff/vm-4"] {
+//!     let arena = arenas.acquire();
+//!     let mut tenants = ArenaInterner::new_in(&*arena);
+//!     let asked: [Symbol; 2] = // 4 bytes a name, while the request lasts
+//!         std::array::from_fn(|vm| tenants.intern(request.split(' ').nth(vm).unwrap().split('/').next().unwrap()));
+//!     if asked[0] == asked[1] {
+//!         owners.push(names.intern(tenants.resolve(asked[0]))); // kept
+//!     }
+//! }
+//! assert_eq!(owners, [names.intern("acme")]);
+//! ```
 
 mod account;
 mod arena;

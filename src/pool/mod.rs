@@ -26,6 +26,26 @@
 //!
 //! [`trim`](TypedObjectPool::trim), called now and then, frees what has lain idle since the last call. It cannot reach
 //! the stacks of other threads that live: what those hold is bounded by `per_thread_bytes_max`.
+//!
+//! ```
+//! use blixard_arena::pool::{SMALL_BUFFER_POOL, TypedObjectPool};
+//!
+//! struct Session {
+//!     inbox: Vec<u64>,
+//! }
+//! let sessions = TypedObjectPool::builder(|| Session { inbox: Vec::with_capacity(256) })
+//!     .reset(|session| session.inbox.clear())
+//!     .retained_bytes(|session| 8 * session.inbox.capacity())
+//!     .build(); // one per service
+//!
+//! let mut session = sessions.acquire(); // outlives the request that opened it, on whatever thread
+//! session.inbox.push(17);
+//! let mut frame = SMALL_BUFFER_POOL.acquire(); // on its way to a socket
+//! frame.extend_from_slice(&session.inbox[0].to_le_bytes());
+//! drop((session, frame)); // both are back, their memory with them
+//! assert!(sessions.acquire().inbox.is_empty());
+//! assert_eq!(sessions.figures().created, 1);
+//! ```
 
 mod builder;
 #[cfg(feature = "bytes")]

@@ -216,7 +216,6 @@ impl<T: Send + 'static, R: Recycle<T>> TypedObjectPool<T, R> {
     /// assert_eq!(*ids, [1, 2, 3]);
     /// ```
     #[inline]
-    #[must_use = "dropping the guard returns the object at once"]
     pub fn acquire(&self) -> Pooled<T, R> {
         self.take(false)
     }
@@ -287,10 +286,12 @@ impl<T: Send + 'static, R: Recycle<T>> TypedObjectPool<T, R> {
     /// use blixard_arena::pool::VecPool;
     ///
     /// let pool = VecPool::with_capacity(4);
-    /// drop(pool.attach(Vec::from([1, 2, 3, 4])));
+    /// let decoded = Vec::from([1, 2, 3, 4]); // by a library that makes its own
+    /// let decoded = pool.attach(decoded); // so that its memory is used again
+    /// assert_eq!(decoded.iter().sum::<i32>(), 10);
+    /// drop(decoded);
     /// assert_eq!(pool.figures().idle, 1);
     /// ```
-    #[must_use = "dropping the guard returns the object at once"]
     pub fn attach(&self, object: T) -> Pooled<T, R> {
         let Taken { item, nth } = self.recycler.bring(Box::new(self.recycler.kind().entered(object)));
         self.guard(item, nth, false)
@@ -339,7 +340,7 @@ impl<T: Send + 'static, R: Recycle<T>> TypedObjectPool<T, R> {
     /// ```
     /// let pool = blixard_arena::pool::VecPool::<u8>::with_capacity(1 << 10);
     /// drop(pool.acquire());
-    /// pool.clear();
+    /// pool.clear(); // the limits have changed, or memory is short
     /// assert_eq!(pool.figures().idle, 0);
     /// ```
     pub fn clear(&self) {
@@ -432,6 +433,7 @@ impl<T: Send + 'static, R: Recycle<T>> RefUnwindSafe for TypedObjectPool<T, R> {
 /// drop(session);
 /// assert_eq!(pool.figures().idle, 1);
 /// ```
+#[must_use = "dropping the guard returns the object at once"]
 pub struct Pooled<T: Send + 'static, R: Recycle<T> = Callbacks<T>> {
     object: NonNull<Object<T>>,
     link: Link<Objects<T, R>>,

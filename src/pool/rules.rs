@@ -35,13 +35,72 @@ use std::fmt;
 /// ```
 pub trait Recycle<T>: Send + Sync + 'static {
     /// A new object, where none is idle.
+    ///
+    /// ```
+    /// use blixard_arena::pool::{ObjectPoolBuilder, Recycle};
+    ///
+    /// struct Frames(usize); // the rules may have settings of their own
+    ///
+    /// impl Recycle<Vec<u8>> for Frames {
+    ///     fn make(&self) -> Vec<u8> {
+    ///         Vec::with_capacity(self.0)
+    ///     }
+    ///     fn reset(&self, frame: &mut Vec<u8>) -> bool {
+    ///         frame.clear();
+    ///         true
+    ///     }
+    /// }
+    /// assert!(ObjectPoolBuilder::new(Frames(1500)).build().acquire().capacity() >= 1500);
+    /// ```
     fn make(&self) -> T;
 
     /// Prepares an object that came back for its next use, and says whether it may have one.
+    ///
+    /// ```
+    /// # use blixard_arena::pool::{ObjectPoolBuilder, Recycle};
+    /// #[derive(Default)]
+    /// struct Connection {
+    ///     broken: bool,
+    /// }
+    /// struct Connections;
+    ///
+    /// impl Recycle<Connection> for Connections {
+    ///     fn make(&self) -> Connection {
+    ///         Connection::default()
+    ///     }
+    ///     fn reset(&self, connection: &mut Connection) -> bool {
+    ///         !connection.broken // nobody gets that one again
+    ///     }
+    /// }
+    /// let pool = ObjectPoolBuilder::new(Connections).build();
+    /// pool.acquire().broken = true;
+    /// assert!(!pool.acquire().broken);
+    /// ```
     fn reset(&self, object: &mut T) -> bool;
 
     /// The bytes that an object holds beyond its own size, as
     /// [`retain_bytes_max`](super::ObjectPoolBuilder::retain_bytes_max) bounds them. Asked after `reset`.
+    ///
+    /// ```
+    /// # use blixard_arena::pool::{ObjectPoolBuilder, Recycle};
+    /// struct Lines;
+    ///
+    /// impl Recycle<String> for Lines {
+    ///     fn make(&self) -> String {
+    ///         String::new()
+    ///     }
+    ///     fn reset(&self, line: &mut String) -> bool {
+    ///         line.clear();
+    ///         true
+    ///     }
+    ///     fn retained_bytes(&self, line: &String) -> usize {
+    ///         line.capacity() // without it a line of any length is kept
+    ///     }
+    /// }
+    /// let pool = ObjectPoolBuilder::new(Lines).build();
+    /// pool.acquire().reserve(1 << 20); // the longest of the day
+    /// assert_eq!(pool.figures().dropped, 1);
+    /// ```
     fn retained_bytes(&self, object: &T) -> usize {
         let _ = object;
         0

@@ -145,9 +145,10 @@ fn buffers(name: &'static str, bytes: usize) -> VecPool<u8> {
 /// ```
 /// use blixard_arena::pool::SMALL_BUFFER_POOL;
 ///
-/// let mut record = SMALL_BUFFER_POOL.acquire();
+/// let mut record = SMALL_BUFFER_POOL.acquire(); // no heap call once a few have come back
 /// record.extend_from_slice(b"vm-1 started");
-/// assert!(record.capacity() >= 1024);
+/// let written = std::thread::spawn(move || record.len()); // goes home from the thread that writes the log
+/// assert_eq!(written.join().unwrap(), 12);
 /// ```
 pub static SMALL_BUFFER_POOL: LazyLock<VecPool<u8>> = LazyLock::new(|| buffers("small buffers", 1 << 10));
 
@@ -199,7 +200,9 @@ impl BufferPool {
     ///
     /// ```
     /// let pool = blixard_arena::pool::BufferPool::new();
-    /// assert_eq!(pool.figures().map(|class| class.created), [0; 6]); // costs what the pools themselves hold
+    /// let connection = pool.clone(); // a handle on the same buffers, for each connection
+    /// drop(connection.acquire(100));
+    /// assert_eq!(pool.figures().map(|class| class.created), [1, 0, 0, 0, 0, 0]); // none but what was asked for
     /// ```
     #[must_use]
     pub fn new() -> Self {
@@ -212,11 +215,13 @@ impl BufferPool {
     ///
     /// ```
     /// let pool = blixard_arena::pool::BufferPool::new();
-    /// assert!(pool.acquire(0).capacity() >= 1 << 10);
-    /// assert!(pool.acquire(3 << 20).capacity() >= 3 << 20);
+    /// let announced = 3_000; // by the header of a message
+    /// let mut body = pool.acquire(announced);
+    /// body.resize(announced, 0); // it is there already: nothing grows
+    /// assert_eq!(body.capacity(), 4 << 10);
+    /// assert!(pool.acquire(3 << 20).capacity() >= 3 << 20); // above the classes, made to measure
     /// ```
     #[inline]
-    #[must_use = "dropping the guard returns the buffer at once"]
     pub fn acquire(&self, bytes: usize) -> Buffer {
         match self.classes.get(Self::class(bytes)) {
             Some(class) => class.acquire(),
@@ -265,6 +270,17 @@ impl Default for BufferPool {
 }
 
 /// A map of text to text on the heap.
+///
+/// ```
+/// use blixard_arena::pool::{MetadataMap, METADATA_MAP_POOL, Pooled};
+///
+/// struct Node {
+///     labels: Pooled<MetadataMap>, // lives as long as the node does, and comes back with it
+/// }
+/// let mut node = Node { labels: METADATA_MAP_POOL.acquire() };
+/// node.labels.insert("zone".into(), "b".into());
+/// assert_eq!(node.labels["zone"], "b");
+/// ```
 pub type MetadataMap = FlatMap<String, String>;
 
 /// Maps of text to text for the whole process: labels and annotations that outlive a request.

@@ -18,7 +18,16 @@ use std::time::Instant;
 ///
 /// ```
 /// use blixard_arena::tracking::Track as _;
-/// # let _ = async { 7 }.tracked("seven");
+///
+/// async fn place(vm: u32) -> u32 {
+///     vm % 3
+/// }
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// let (node, report) = place(17).tracked("place").await; // of this request alone, whatever else the thread polls
+/// println!("{report}");
+/// # assert_eq!(node, 2);
+/// # });
 /// ```
 pub trait Track: Future + Sized {
     /// Counts what this future allocates while it is polled, on whatever threads, and resolves to its output and the report.
@@ -58,8 +67,11 @@ impl<F: Future> Track for F {}
 /// ```
 /// use blixard_arena::tracking::{Track as _, Tracked};
 ///
-/// let future: Tracked<_> = async { 7 }.tracked("seven"); // a type to store it under
-/// # drop(future);
+/// struct Connection<F> {
+///     request: Tracked<F>, // the one that is being answered: a type to store it under
+/// }
+/// let connection = Connection { request: async { "placed" }.tracked("request") };
+/// # drop(connection.request);
 /// ```
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is polled"]

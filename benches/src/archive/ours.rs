@@ -3,10 +3,7 @@
 use blixard_arena::archive::rkyv::{self, rancor};
 use blixard_arena::archive::{self, List, Pair, Schema, Text};
 use bytes::Bytes;
-use rkyv::primitive::{ArchivedF64, ArchivedU64};
-use rkyv::tuple::ArchivedTuple2;
 use rkyv::util::AlignedVec;
-use std::ops::Deref;
 use twox_hash::XxHash3_64;
 
 use super::{Fold, Messages, encoder, reader};
@@ -75,23 +72,19 @@ fn plain(messages: &Messages) -> Vec<Vec<Plain>> {
     messages.iter().map(|message| message.iter().map(proposal).collect()).collect()
 }
 
-/// A proposal's fields as they lie in an archive: id, texts, pairs, scores.
-type Fields<'a, T> =
-    (&'a [u8; 16], [&'a T; 3], &'a [ArchivedTuple2<T, T>], &'a [ArchivedTuple2<ArchivedU64, ArchivedF64>]);
-
 #[inline(always)]
-fn fold<'a, T: Deref<Target = str> + 'a>(proposals: impl Iterator<Item = Fields<'a, T>>) -> Fold {
+fn fold(batch: &ArchivedBatch) -> Fold {
     let mut fold = Fold::default();
-    for (id, texts, metadata, scores) in proposals {
-        fold.id(id);
-        for text in texts {
+    for proposal in batch.proposals.iter() {
+        fold.id(&proposal.id);
+        for text in [&proposal.vm, &proposal.tenant, &proposal.reason] {
             fold.text(text);
         }
-        for pair in metadata {
+        for pair in proposal.metadata.iter() {
             fold.text(&pair.0);
             fold.text(&pair.1);
         }
-        for score in scores {
+        for score in proposal.scores.iter() {
             fold.score(score.0.to_native(), score.1.to_native());
         }
     }
@@ -99,19 +92,26 @@ fn fold<'a, T: Deref<Target = str> + 'a>(proposals: impl Iterator<Item = Fields<
 }
 
 fn read(bytes: &[u8]) -> Fold {
-    let batch = archive::access::<Batch>(bytes).expect("written here");
-    fold(batch.proposals.iter().map(|proposal| {
-        let ArchivedProposal { id, vm, tenant, metadata, scores, reason } = proposal;
-        (id, [vm, tenant, reason], metadata.as_slice(), scores.as_slice())
-    }))
+    fold(archive::access::<Batch>(bytes).expect("written here"))
 }
 
 fn read_plain(bytes: &[u8]) -> Fold {
     let batch = rkyv::access::<rkyv::Archived<Vec<Plain>>, rancor::Failure>(bytes).expect("written here");
-    fold(batch.iter().map(|proposal| {
-        let ArchivedPlain { id, vm, tenant, metadata, scores, reason } = proposal;
-        (id, [vm, tenant, reason], metadata.as_slice(), scores.as_slice())
-    }))
+    let mut fold = Fold::default();
+    for proposal in batch.iter() {
+        fold.id(&proposal.id);
+        for text in [&proposal.vm, &proposal.tenant, &proposal.reason] {
+            fold.text(text);
+        }
+        for pair in proposal.metadata.iter() {
+            fold.text(&pair.0);
+            fold.text(&pair.1);
+        }
+        for score in proposal.scores.iter() {
+            fold.score(score.0.to_native(), score.1.to_native());
+        }
+    }
+    fold
 }
 
 pub(super) fn encodes(messages: &Messages) -> Vec<Contender> {
