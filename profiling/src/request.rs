@@ -40,11 +40,21 @@ pub struct RequestError {
     pub field: usize,
     /// What should have been there.
     pub expected: &'static str,
+    /// What was there: enough of it to recognise it.
+    pub found: Box<str>,
+}
+
+impl RequestError {
+    #[cold]
+    fn new(line: usize, field: usize, expected: &'static str, found: &str) -> Self {
+        Self { line, field, expected, found: shorten(found).into() }
+    }
 }
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "request, line {}, field {}: expected {}", self.line, self.field, self.expected)
+        let Self { line, field, expected, found } = self;
+        write!(f, "request, line {line}, field {field}: expected {expected}, found {found:?}")
     }
 }
 
@@ -54,7 +64,7 @@ impl std::error::Error for RequestError {}
 impl From<ProposalError> for RequestError {
     fn from(error: ProposalError) -> Self {
         let line = error.place.positions().first().map_or(1, |vm| vm + 2);
-        Self { line, field: 2, expected: "a VM within the limits of a proposal" }
+        Self::new(line, 2, "a VM within the limits of a proposal", &error.to_string())
     }
 }
 
@@ -108,22 +118,23 @@ impl<'b> Request<'b> {
     ///
     /// If the bytes are no UTF-8, or the first line is not as it should be, or promises more than the bytes can hold.
     pub fn open(bytes: &'b [u8]) -> Result<Self, RequestError> {
-        let error = |field, expected| RequestError { line: 1, field, expected };
-        let text = str::from_utf8(bytes).map_err(|_| error(1, "UTF-8"))?;
-        let (first, lines) = text.split_once('\n').ok_or(error(1, "a line `batch`"))?;
+        let error = |field, expected, found: &str| RequestError::new(1, field, expected, found);
+        let text = str::from_utf8(bytes).map_err(|_| error(1, "UTF-8", &String::from_utf8_lossy(bytes)))?;
+        let (first, lines) = text.split_once('\n').ok_or_else(|| error(1, "a line `batch`", text))?;
         let mut fields = first.split('\t');
-        if fields.next() != Some("batch") {
-            return Err(error(1, "`batch`"));
+        let name = fields.next().unwrap_or_default();
+        if name != "batch" {
+            return Err(error(1, "`batch`", name));
         }
         let mut number = |field, expected| {
-            let number = fields.next().and_then(whole).ok_or(error(field, expected))?;
+            let text = fields.next().unwrap_or_default();
             // Each VM and each pair takes more than one byte: a larger number is not to reserve memory.
-            if number > lines.len() { Err(error(field, expected)) } else { Ok(number) }
+            whole(text).filter(|number| *number <= lines.len()).ok_or_else(|| error(field, expected, text))
         };
         let vms = number(2, "the number of VMs")?;
         let pairs = number(3, "the number of metadata pairs")?;
-        if fields.next().is_some() {
-            return Err(error(4, "the end of the line"));
+        if let Some(more) = fields.next() {
+            return Err(error(4, "the end of the line", more));
         }
         Ok(Self { vms, pairs, lines })
     }
@@ -142,7 +153,7 @@ impl<'b> Request<'b> {
         let mut pairs_seen = 0;
         for at in 0..self.vms {
             let line = at + 2;
-            let (this, next) = rest.split_once('\n').ok_or(RequestError { line, field: 1, expected: "a VM" })?;
+            let (this, next) = rest.split_once('\n').ok_or_else(|| RequestError::new(line, 1, "a VM", rest))?;
             let mut fields = Fields { line, field: 0, split: this.split('\t') };
             let vm = fields.vm(pairs_seen, pairs)?;
             pairs_seen = vm.pairs.end;
@@ -151,10 +162,11 @@ impl<'b> Request<'b> {
         }
         let line = self.vms + 2;
         if !rest.is_empty() {
-            return Err(RequestError { line, field: 1, expected: "the end of the request" });
+            return Err(RequestError::new(line, 1, "the end of the request", rest));
         }
         if pairs_seen != self.pairs {
-            return Err(RequestError { line, field: 1, expected: "as many metadata pairs as the first line says" });
+            let expected = "as many metadata pairs as the first line says";
+            return Err(RequestError::new(line, 1, expected, &pairs_seen.to_string()));
         }
         Ok(())
     }
@@ -192,7 +204,7 @@ impl<'b> Fields<'b> {
         let mut end = pairs_before;
         while let Some(text) = self.split.next() {
             self.field += 1;
-            let pair = text.split_once('=').ok_or_else(|| self.error("key=value"))?;
+            let pair = text.split_once('=').ok_or_else(|| self.error("key=value", text))?;
             end += 1;
             pairs.extend(Some(pair));
         }
@@ -215,11 +227,13 @@ impl<'b> Fields<'b> {
 
     fn next<T>(&mut self, expected: &'static str, read: impl FnOnce(&'b str) -> Option<T>) -> Result<T, RequestError> {
         self.field += 1;
-        self.split.next().and_then(read).ok_or_else(|| self.error(expected))
+        let text = self.split.next();
+        text.and_then(read).ok_or_else(|| self.error(expected, text.unwrap_or_default()))
     }
 
-    fn error(&self, expected: &'static str) -> RequestError {
-        RequestError { line: self.line, field: self.field, expected }
+    #[cold]
+    fn error(&self, expected: &'static str, found: &str) -> RequestError {
+        RequestError::new(self.line, self.field, expected, found)
     }
 }
 
@@ -228,6 +242,15 @@ pub(crate) fn whole<T: FromStr>(text: &str) -> Option<T> {
     match text.as_bytes() {
         [b'0'] | [b'1'..=b'9', ..] => text.parse().ok(),
         _ => None,
+    }
+}
+
+/// Enough of a text to recognise it.
+pub(crate) fn shorten(text: &str) -> String {
+    const CHARS_MAX: usize = 60;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`decode_in`] | a value in an arena out of an archive, the rare case |
 //! | [`Schema`], [`Header`] | what bytes are an archive of; reading older versions |
 //! | [`Text`], [`List`], [`Pair`] | fields that hold `&str`, `&[T]`, `&[(K, V)]`, or their heap twins: the same bytes |
+//! | nothing | fields that hold a [`Box`](crate::collections::Box), a [`Vec`](crate::collections::Vec), a [`FlatMap`](crate::collections::FlatMap) or a [`FlatSet`](crate::collections::FlatSet) of what archives by itself |
 //! | [`aligned`] | bytes that lie where they cannot be accessed |
 //!
 //! ```
@@ -98,6 +99,7 @@
 //! Types with `Rc` or `Arc` fields are written with rkyv's `with = Unshare`; shared pointers in archives are not read here.
 
 mod access;
+mod boxed;
 mod check;
 mod decode;
 mod encode;

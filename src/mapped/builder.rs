@@ -16,7 +16,6 @@ use super::index::{Index, Key};
 use super::replace::{Step, replace};
 use std::io;
 use std::path::Path;
-use xxhash_rust::xxh3::Xxh3;
 
 /// Seeds that are tried before names that share a hash are given up on.
 const SEEDS: u64 = 16;
@@ -289,7 +288,7 @@ impl TableBuilder {
 
         let mut sums = Vec::new();
         reserve(&mut sums, layout.data_at - HEADER_BYTES)?;
-        each_block_sum([&bytes, &self.rows], |sum| sums.extend_from_slice(&sum.to_le_bytes()));
+        each_block_sum([&bytes, &self.rows], |sum| sums.extend_from_slice(&sum.to_le_bytes()))?;
         sums.resize(layout.data_at - HEADER_BYTES, 0);
         let header = Header { layout, seed, sums: checksum(&sums) }.encode();
         Ok(Image { header, sums, index: bytes, rows: &self.rows })
@@ -316,24 +315,24 @@ impl Image<'_> {
     }
 }
 
-/// Calls `take` with the checksum of each block of what the parts are when joined.
-fn each_block_sum(parts: [&[u8]; 2], mut take: impl FnMut(u64)) {
-    let (mut sum, mut filled) = (Xxh3::new(), 0);
-    for mut part in parts {
-        while !part.is_empty() {
-            let (now, rest) = part.split_at(part.len().min(BLOCK_BYTES - filled));
-            sum.update(now);
-            filled += now.len();
-            part = rest;
-            if filled == BLOCK_BYTES {
-                take(sum.digest());
-                (sum, filled) = (Xxh3::new(), 0);
-            }
-        }
+/// The checksum of each block of what two parts are when joined.
+fn each_block_sum([first, second]: [&[u8]; 2], mut take: impl FnMut(u64)) -> Result<(), TableProblem> {
+    let (blocks, rest) = first.as_chunks::<BLOCK_BYTES>();
+    for block in blocks {
+        take(checksum(block));
     }
-    if filled > 0 {
-        take(sum.digest());
+    let (end, second) = second.split_at(second.len().min(BLOCK_BYTES - rest.len()));
+    let mut joined = Vec::new();
+    reserve(&mut joined, BLOCK_BYTES)?;
+    joined.extend_from_slice(rest);
+    joined.extend_from_slice(end);
+    if !joined.is_empty() {
+        take(checksum(&joined));
     }
+    for block in second.chunks(BLOCK_BYTES) {
+        take(checksum(block));
+    }
+    Ok(())
 }
 
 fn limit(what: &'static str, asked: u64, most: u64) -> Result<(), TableProblem> {

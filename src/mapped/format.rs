@@ -21,7 +21,7 @@
 #![forbid(unsafe_code)]
 
 use super::error::TableProblem;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use twox_hash::XxHash3_64;
 
 const MAGIC: [u8; 8] = *b"blxtable";
 /// Goes up when old readers would misread.
@@ -118,7 +118,7 @@ pub(super) struct NameHash(pub(super) u64);
 impl NameHash {
     #[inline(always)]
     pub(super) fn of(name: &[u8], seed: u64) -> Self {
-        Self(xxh3_64_with_seed(name, seed))
+        Self(XxHash3_64::oneshot_with_seed(seed, name))
     }
 
     /// What is compared before the name is.
@@ -151,7 +151,7 @@ fn share(bits: u64, count: u32) -> usize {
 }
 
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
-    xxh3_64(bytes)
+    XxHash3_64::oneshot(bytes)
 }
 
 /// The header's contents.

@@ -113,6 +113,39 @@ fn the_librarys_own_collections_become_the_bytes_of_what_they_hold() {
 }
 
 #[test]
+fn boxes_of_arena_and_heap_give_the_same_bytes_and_come_back() {
+    #[derive(Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+    #[rkyv(crate = rkyv)]
+    struct Disk(u64, u8);
+    #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+    #[rkyv(crate = rkyv)]
+    struct InArena<'a> {
+        disk: collections::Box<'a, Disk>,
+        none: Option<collections::Box<'a, Disk>>,
+    }
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct OnHeap {
+        disk: Box<Disk>,
+        none: Option<Box<Disk>>,
+    }
+    impl Schema for InArena<'_> {
+        const NAME: &'static str = "test.box";
+    }
+    impl Schema for OnHeap {
+        const NAME: &'static str = "test.box";
+    }
+    let arena = Arena::new();
+    let in_arena = InArena { disk: collections::Box::new_in(Disk(1 << 40, 2), &arena), none: None };
+    let bytes = archive::encode(&in_arena).unwrap();
+    assert_eq!(bytes, archive::encode(&OnHeap { disk: Box::new(Disk(1 << 40, 2)), none: None }).unwrap());
+    let archived = archive::access::<InArena<'_>>(&bytes).unwrap();
+    assert_eq!((archived.disk.0.to_native(), archived.disk.1), (1 << 40, 2));
+    let back: InArena<'_> = archive::decode_in(archived, &arena).unwrap();
+    assert_eq!((&*back.disk, back.none.is_none()), (&Disk(1 << 40, 2), true));
+}
+
+#[test]
 fn texts_of_every_length_are_checked_to_the_last_byte() {
     #[derive(rkyv::Archive, rkyv::Serialize)]
     #[rkyv(crate = rkyv)]
@@ -131,7 +164,7 @@ fn texts_of_every_length_are_checked_to_the_last_byte() {
         let bytes = archive::encode(&Texts(&first, &[&second, "", &first])).unwrap();
         let texts = archive::access::<Texts<'_>>(&bytes).unwrap();
         assert_eq!(texts.0, *first);
-        assert!(texts.1.iter().map(|text| text.as_str()).eq([&*second, "", &*first]));
+        assert!(texts.1.iter().map(archive::ArchivedText::as_str).eq([&*second, "", &*first]));
         for at in HEADER_BYTES..HEADER_BYTES + 139 + len {
             let mut altered = bytes.to_vec();
             altered[at] = 0xff;
@@ -173,7 +206,7 @@ fn lists_grow_through_every_size_of_buffer() {
         let bytes = archive::encode(&lists).unwrap();
         let archived = archive::access::<Lists<'_>>(&bytes).unwrap();
         assert!(archived.numbers.iter().map(|number| number.to_native()).eq(lists.numbers.iter().copied()));
-        assert!(archived.texts.iter().map(|text| text.as_str()).eq(lists.texts.iter().copied()));
+        assert!(archived.texts.iter().map(archive::ArchivedText::as_str).eq(lists.texts.iter().copied()));
         // Another serializer gives the same payload.
         let other = rkyv::to_bytes::<rkyv::rancor::Error>(&lists).unwrap();
         assert_eq!(bytes[HEADER_BYTES..], other[..]);

@@ -23,6 +23,7 @@ mod collections_traits;
 mod collections_vec;
 mod intern_arena;
 mod intern_interop;
+mod isolation;
 mod mapped;
 mod mapped_archive;
 mod mapped_pool;

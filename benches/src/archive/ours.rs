@@ -3,7 +3,10 @@
 use blixard_arena::archive::rkyv::{self, rancor};
 use blixard_arena::archive::{self, List, Pair, Schema, Text};
 use bytes::Bytes;
+use rkyv::primitive::{ArchivedF64, ArchivedU64};
+use rkyv::tuple::ArchivedTuple2;
 use rkyv::util::AlignedVec;
+use std::ops::Deref;
 use twox_hash::XxHash3_64;
 
 use super::{Fold, Messages, encoder, reader};
@@ -72,19 +75,23 @@ fn plain(messages: &Messages) -> Vec<Vec<Plain>> {
     messages.iter().map(|message| message.iter().map(proposal).collect()).collect()
 }
 
+/// A proposal's fields as they lie in an archive: id, texts, pairs, scores.
+type Fields<'a, T> =
+    (&'a [u8; 16], [&'a T; 3], &'a [ArchivedTuple2<T, T>], &'a [ArchivedTuple2<ArchivedU64, ArchivedF64>]);
+
 #[inline(always)]
-fn fold(batch: &ArchivedBatch) -> Fold {
+fn fold<'a, T: Deref<Target = str> + 'a>(proposals: impl Iterator<Item = Fields<'a, T>>) -> Fold {
     let mut fold = Fold::default();
-    for proposal in batch.proposals.iter() {
-        fold.id(&proposal.id);
-        for text in [&proposal.vm, &proposal.tenant, &proposal.reason] {
+    for (id, texts, metadata, scores) in proposals {
+        fold.id(id);
+        for text in texts {
             fold.text(text);
         }
-        for pair in proposal.metadata.iter() {
+        for pair in metadata {
             fold.text(&pair.0);
             fold.text(&pair.1);
         }
-        for score in proposal.scores.iter() {
+        for score in scores {
             fold.score(score.0.to_native(), score.1.to_native());
         }
     }
@@ -92,26 +99,19 @@ fn fold(batch: &ArchivedBatch) -> Fold {
 }
 
 fn read(bytes: &[u8]) -> Fold {
-    fold(archive::access::<Batch>(bytes).expect("written here"))
+    let batch = archive::access::<Batch>(bytes).expect("written here");
+    fold(batch.proposals.iter().map(|proposal| {
+        let ArchivedProposal { id, vm, tenant, metadata, scores, reason } = proposal;
+        (id, [vm, tenant, reason], metadata.as_slice(), scores.as_slice())
+    }))
 }
 
 fn read_plain(bytes: &[u8]) -> Fold {
     let batch = rkyv::access::<rkyv::Archived<Vec<Plain>>, rancor::Failure>(bytes).expect("written here");
-    let mut fold = Fold::default();
-    for proposal in batch.iter() {
-        fold.id(&proposal.id);
-        for text in [&proposal.vm, &proposal.tenant, &proposal.reason] {
-            fold.text(text);
-        }
-        for pair in proposal.metadata.iter() {
-            fold.text(&pair.0);
-            fold.text(&pair.1);
-        }
-        for score in proposal.scores.iter() {
-            fold.score(score.0.to_native(), score.1.to_native());
-        }
-    }
-    fold
+    fold(batch.iter().map(|proposal| {
+        let ArchivedPlain { id, vm, tenant, metadata, scores, reason } = proposal;
+        (id, [vm, tenant, reason], metadata.as_slice(), scores.as_slice())
+    }))
 }
 
 pub(super) fn encodes(messages: &Messages) -> Vec<Contender> {

@@ -1,18 +1,18 @@
-//! Steady state of the whole way of a batch: building, de-duplicating, sealing, encoding, and the way back to the pools make no
-//! allocator call.
+//! Steady state of the whole way of a batch: building, de-duplicating, sealing, archiving, reading, and the way back to the pools make
+//! no allocator call.
 //!
 //! dhat is the global allocator in its testing mode. This file holds one test, because dhat counts the whole process.
 
 mod drawn;
 
 use blixard_arena::arena::AnyArena;
-use blixard_arena::{ArenaPool, PooledSharedArena, Sealed};
+use blixard_arena::{ArenaPool, PooledSharedArena, Sealed, archive};
 use control_plane::names::VmStatus;
 use control_plane::raft::{
     Answer, NodeSpec, ProposalBatch, ProposalBuilder, ProposalData, ProposalError, ProposalIds, ProposalProcessor,
     SealedBatch, TaskSpec, deduplicate_in,
 };
-use control_plane::scheduler::Decision;
+use control_plane::scheduler::{Decision, GpuRequest, Qos, Resources, VmConfig, VmSpec};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -32,6 +32,21 @@ const NODE: NodeSpec<'static> = NodeSpec {
     memory_mib: 1,
     gpus: 0,
     gpu_model: "",
+};
+
+const CONFIG: VmConfig<'static> = VmConfig { spec: CREATED, metadata: &[("app", "db"), ("zone", "c")] };
+
+const CREATED: VmSpec<'static> = VmSpec {
+    name: "vm-0",
+    config_path: "/etc/vm.toml",
+    tenant: "acme",
+    gpu_spec: "T4",
+    resources: Resources { cpu_milli: 1, memory_mib: 1, gpus: GpuRequest { count: 1, milli: 500 } },
+    ip: NODE.ip,
+    qos: Qos::Guaranteed,
+    anti_affinity: None,
+    priority: 0,
+    preemptible: false,
 };
 
 /// A request of every kind of proposal, in the VMs of a request that has its own names.
@@ -90,7 +105,11 @@ fn no_call_of_the_allocator_once_warm() {
     steady("in an arena", |request| {
         let arena = pool.acquire();
         let batch = build(&*arena, &mut ids, request).expect("within the limits");
-        drop(processor.encode(&batch).expect("within the limits"));
+        let entry = processor.encode(&batch).expect("within the limits");
+        let archived = archive::access::<ProposalBatch<'_>>(&entry).expect("just written");
+        assert_eq!(archive::decode_in::<ProposalBatch<'_>, _>(archived, &*arena).expect("no budget"), batch);
+        let config = archive::encode(&CONFIG).expect("small");
+        assert_eq!(archive::access::<VmConfig<'_>>(&config).expect("just written").spec.name, *"vm-0");
     });
     steady("sealed", |request| {
         let batch = SealedBatch::try_build(pool.acquire(), |arena| build(arena, &mut ids, request));

@@ -4,7 +4,8 @@
 //! `name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,creation_time,deletion_time` (the trace's `pod_phase` and
 //! `scheduled_time` tell what became of a task there, and are not input here). Machines: `sn,cpu_milli,memory_mib,gpu,model`.
 //!
-//! Invariant: what it returns is within every limit of the scheduler and of a request's form.
+//! Invariant: what it returns is within every limit of the scheduler and of a request's form, and no more of a file is held than
+//! [`Bounded`] lets through.
 
 use std::fmt;
 use std::fs::File;
@@ -14,7 +15,8 @@ use std::path::{Path, PathBuf};
 use control_plane::scheduler::{GPU_MILLI, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, GpuRequest, Node, Qos, Resources};
 
 use super::Task;
-use crate::request::whole;
+use super::bounded::Bounded;
+use crate::request::{shorten, whole};
 
 /// Longest text that a field may hold, in bytes.
 pub const TEXT_BYTES_MAX: usize = 255;
@@ -138,7 +140,7 @@ impl<const N: usize> Table<N> {
             message: format!("cannot be read: {error}"),
         };
         let open = File::open(file).map_err(whole_file)?;
-        let source: Box<dyn Read> = Box::new(BufReader::new(open));
+        let source: Box<dyn Read> = Box::new(Bounded::new(BufReader::new(open)));
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
         let header = reader.headers().map_err(|error| broken(file, &error))?;
         let mut columns = [(0, ""); N];
@@ -258,13 +260,4 @@ fn broken(file: &Path, error: &csv::Error) -> CsvError {
         _ => (None, error.to_string()),
     };
     CsvError { file: file.into(), line, column, message }
-}
-
-/// Enough of a text to recognise it.
-fn shorten(text: &str) -> String {
-    const CHARS_MAX: usize = 60;
-    match text.char_indices().nth(CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

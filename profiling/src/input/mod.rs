@@ -6,6 +6,7 @@
 //! Invariants: the same files and the same seed give the same bytes; no text in a [`Task`] or node has control characters,
 //! so that none can break a request's form.
 
+mod bounded;
 pub mod csv;
 pub mod generate;
 pub(crate) mod rng;

@@ -52,13 +52,24 @@ pub(super) fn serve(world: &World, rng: Rng, requests: usize) {
         if world.is_closed() {
             return;
         }
-        desk.request();
+        within_budget(world, || desk.request());
         count(&world.counts.requests);
         if desk.rng.below(2) == 0
             && let Some(parcel) = world.receive()
         {
             end(world, parcel);
         }
+    }
+}
+
+/// Runs a request, or a part of one. Where it panics over its budget it has ended, as large ones do by chance; the thread goes on.
+fn within_budget(world: &World, part: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(part)) {
+        match payload.downcast::<BudgetExceeded>() {
+            Ok(over) => assert!(over.allowed == BUDGET_BYTES_MAX && over.used <= over.allowed, "{over}"),
+            Err(other) => std::panic::resume_unwind(other),
+        }
+        count(&world.counts.over_budget);
     }
 }
 
@@ -220,24 +231,14 @@ impl Desk<'_> {
     }
 
     /// The same through calls that panic: the request ends, the thread goes on.
-    fn greedy_by_panic(&mut self) {
+    fn greedy_by_panic(&self) {
         let world = self.world;
-        let ended = catch_unwind(AssertUnwindSafe(|| {
-            let arena = world.arenas.acquire();
-            count(&world.counts.arenas);
-            defer(&*arena, &world.counts);
-            let mut list = ArenaVec::new_in(&*arena);
-            loop {
-                list.push(list.len());
-            }
-        }));
-        let payload: Box<dyn std::any::Any + Send> = match ended {
-            Ok(()) => return,
-            Err(payload) => payload,
-        };
-        match payload.downcast::<BudgetExceeded>() {
-            Ok(_) => count(&world.counts.over_budget),
-            Err(other) => std::panic::resume_unwind(other),
+        let arena = world.arenas.acquire();
+        count(&world.counts.arenas);
+        defer(&*arena, &world.counts);
+        let mut list = ArenaVec::new_in(&*arena);
+        loop {
+            list.push(list.len());
         }
     }
 
@@ -278,9 +279,10 @@ fn defer(arena: &impl AnyArena, counts: &Arc<Counts>) {
             count(&self.0.let_go);
         }
     }
-    count(&counts.deferred);
     let ours = Arc::clone(counts);
     arena.defer(move || count(&ours.ran));
+    // What is refused is not run, and is dropped.
+    count(&counts.deferred);
     count(&counts.adopted);
     arena.adopt(Arc::new(Adopted(Arc::clone(counts))));
 }
@@ -305,6 +307,7 @@ fn build(arena: &impl AnyArena, counts: &Arc<Counts>, bytes: usize) {
 
 /// Ends what another thread began.
 pub(super) fn end(world: &World, parcel: Parcel) {
+    count(&world.counts.received);
     match parcel {
         Parcel::Bytes(bytes, value) => assert!(bytes.iter().all(|byte| *byte == value)),
         Parcel::Archive(bytes, number) => {
@@ -316,9 +319,8 @@ pub(super) fn end(world: &World, parcel: Parcel) {
             let Batch { names, sum } = batch.get();
             assert!(names.iter().map(|name| name.len()).sum::<usize>() == *sum && names[0].starts_with("vm-"));
         }
-        Parcel::Shared(arena, size) => build(&*arena, &world.counts, size),
+        Parcel::Shared(arena, size) => within_budget(world, || build(&*arena, &world.counts, size)),
         Parcel::Draft(draft) => assert_eq!(draft.vm, "vm-1"),
         Parcel::Names(names) => assert!(names.iter().all(|name| name.starts_with("tenant-"))),
     }
-    count(&world.counts.received);
 }

@@ -12,6 +12,14 @@ pub struct PerRequest {
     pool: ArenaPool,
 }
 
+impl PerRequest {
+    /// Takes its arenas from a pool with options of its own.
+    #[must_use]
+    pub fn over(pool: ArenaPool) -> Self {
+        Self { pool }
+    }
+}
+
 impl Strategy for PerRequest {
     fn serve(&self, desk: &mut Desk, bytes: &[u8]) -> Result<(), RequestError> {
         desk.clock.begin();

@@ -12,6 +12,14 @@ pub struct PerRequestShared {
     pool: ArenaPool,
 }
 
+impl PerRequestShared {
+    /// Takes its arenas from a pool with options of its own.
+    #[must_use]
+    pub fn over(pool: ArenaPool) -> Self {
+        Self { pool }
+    }
+}
+
 impl Strategy for PerRequestShared {
     fn serve(&self, desk: &mut Desk, bytes: &[u8]) -> Result<(), RequestError> {
         desk.clock.begin();
