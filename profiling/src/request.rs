@@ -46,7 +46,7 @@ pub struct RequestError {
 
 impl RequestError {
     #[cold]
-    fn new(line: usize, field: usize, expected: &'static str, found: &str) -> Self {
+    pub(crate) fn new(line: usize, field: usize, expected: &'static str, found: &str) -> Self {
         Self { line, field, expected, found: shorten(found).into() }
     }
 }

@@ -176,7 +176,9 @@ impl Strategy for Pools {
         vms.reserve(fields.len());
         for (at, vm) in fields.iter().enumerate() {
             let config = self.configs.get(&vm.spec, &pairs[vm.pairs.clone()]);
-            let full = |_| RequestError { line: at + 2, field: 2, expected: "names within the pool's limits" };
+            let full = |error: PoolFull| {
+                RequestError::new(at + 2, 2, "names within the string pool's limits", &error.to_string())
+            };
             let mut creation = self.creations.acquire();
             creation.config = Some(config.map_err(full)?);
             (creation.id, creation.lifetime) = (vm.id, vm.lifetime);
