@@ -289,7 +289,7 @@ mod tests {
         let world = World::new();
         assert!(world.balances().iter().all(Balance::is_even), "nothing has happened");
         let world = World::new();
-        std::mem::forget(world.arenas.acquire());
+        let _lost = std::mem::ManuallyDrop::new(world.arenas.acquire());
         count(&world.counts.arenas);
         world.send(Parcel::Names(vec![world.names.intern("tenant-sent")])).expect("room");
         let kept = world.names.intern("kept");
