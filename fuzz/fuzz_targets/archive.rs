@@ -6,58 +6,14 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use blixard_arena::ArenaOptions;
-use blixard_arena::archive::{self, ArchiveError, Checker, HEADER_BYTES, Header, List, Pair, Schema, Text, rkyv, tag};
+use blixard_arena::archive::{self, ArchiveError, Checker, HEADER_BYTES, Header, Schema, rkyv, tag};
 use libfuzzer_sys::fuzz_target;
 use rkyv::bytecheck::CheckBytes;
-use rkyv::with::Map;
 
-#[derive(Arbitrary, Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-#[rkyv(crate = rkyv)]
-enum Kind<'a> {
-    None,
-    Text(#[rkyv(with = Text)] &'a str),
-    Numbers { flag: bool, letter: char, wide: u128 },
-}
+#[path = "../message.rs"]
+mod message;
 
-#[derive(Arbitrary, Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize)]
-#[rkyv(crate = rkyv)]
-struct Message<'a> {
-    id: [u8; 16],
-    #[rkyv(with = Text)]
-    name: &'a str,
-    #[rkyv(with = Map<Text>)]
-    tenant: Option<&'a str>,
-    #[rkyv(with = List<Pair<Text, Text>>)]
-    metadata: Vec<(&'a str, &'a str)>,
-    #[rkyv(with = List)]
-    scores: Vec<(u64, u32)>,
-    #[rkyv(with = List<List<Text>>)]
-    zones: Vec<Vec<&'a str>>,
-    #[rkyv(with = List)]
-    kinds: Vec<Kind<'a>>,
-    // rkyv's own forms.
-    own: String,
-    boxed: Option<Box<[u16]>>,
-}
-
-impl Schema for Message<'_> {
-    const NAME: &'static str = "fuzz.message";
-}
-
-/// Lists within lists.
-#[derive(rkyv::Archive, rkyv::Serialize)]
-#[rkyv(crate = rkyv)]
-#[rkyv(serialize_bounds(__S: rkyv::ser::Writer + rkyv::ser::Allocator))]
-#[rkyv(bytecheck(bounds(__C: rkyv::validation::ArchiveContext, __C::Error: rkyv::rancor::Source)))]
-struct Tree {
-    value: bool,
-    #[rkyv(omit_bounds)]
-    inner: Vec<Tree>,
-}
-
-impl Schema for Tree {
-    const NAME: &'static str = "fuzz.tree";
-}
+use message::{ArchivedKind, ArchivedMessage, ArchivedTree, Kind, Message, Tree};
 
 fn read(message: &ArchivedMessage<'_>) -> usize {
     let mut sum = message.name.chars().count() + message.id.iter().map(|byte| usize::from(*byte)).sum::<usize>();

@@ -44,7 +44,14 @@ impl<'a> Checker<'a> {
     /// Where `bytes` bytes end that begin at an address, if nobody has claimed any of them.
     #[inline(always)]
     fn end_of(&self, address: usize, bytes: usize) -> Option<usize> {
-        address.checked_add(bytes).filter(|end| address >= self.start && *end <= self.end)
+        if address < self.start {
+            return None;
+        }
+        let end = address.checked_add(bytes)?;
+        if end > self.end {
+            return None;
+        }
+        Some(end)
     }
 
     #[inline(always)]
@@ -113,13 +120,19 @@ fn is_short_ascii(text: &[u8]) -> bool {
         (half(0) | half(text.len() - 4)).into()
     }
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let all = match text.len() {
-        0..=3 => text.iter().fold(0, |all, byte| all | byte).into(),
-        4..=7 => halves(text),
-        8..=16 => words::<1>(text),
-        17..=32 => words::<2>(text),
-        33..=64 => words::<4>(text),
-        _ => return false,
+    let len = text.len();
+    let all = if (8..=16).contains(&len) {
+        words::<1>(text)
+    } else if len > 64 {
+        return false;
+    } else if len > 32 {
+        words::<4>(text)
+    } else if len > 16 {
+        words::<2>(text)
+    } else if len >= 4 {
+        halves(text)
+    } else {
+        text.iter().fold(0, |all, byte| all | byte).into()
     };
     all & HIGH == 0
 }
