@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use blixard_arena::archive::{self, ArchiveError, ArchivedText, DecodeError, HEADER_BYTES, Header, Schema, tag};
+use blixard_arena::intern::StringPool;
 use blixard_arena::{Arena, ArenaOptions, SharedArena};
 use bytes::Bytes;
 use control_plane::names::{NodeRole, VmStatus};
@@ -21,7 +22,7 @@ use control_plane::raft::{
 };
 use control_plane::scheduler::{
     AntiAffinity, ArchivedVmConfig, Candidate, Decision, DeviceSet, GpuRequest, Level, NodeId, Placement, Qos,
-    Resources, VmConfig, VmSpec, heap as owned,
+    Resources, SharedVmConfig, VmConfig, VmSpec, heap as owned,
 };
 use drawn::Drawn;
 use proptest::prelude::*;
@@ -339,6 +340,18 @@ fn a_state_that_is_none_is_refused_by_name() {
         .map(|refused| refused.to_string())
         .collect();
     assert!(refusals.iter().any(|refused| refused.contains("status")), "{refusals:?}");
+}
+
+#[test]
+fn every_form_of_a_config_has_the_same_bytes() {
+    let names = StringPool::new();
+    for config in [CONFIG, PLAIN] {
+        let expected = archive::encode(&config).expect("small");
+        let owned = owned::VmConfig::new(&config.spec, config.metadata);
+        assert_eq!(archive::encode(&owned.view()).expect("small"), expected);
+        let shared = SharedVmConfig::new(&names, &owned).expect("few names");
+        assert_eq!(archive::encode(&shared.view()).expect("small"), expected);
+    }
 }
 
 #[test]

@@ -33,11 +33,11 @@ pub struct ProposalLimits {
     pub text_bytes_max: usize,
     /// Pairs of metadata of a VM, and arguments of a task: 256.
     pub pairs_max: usize,
-    /// Encoded bytes of one proposal, all that are nested in it counted: 256 KiB.
+    /// Encoded bytes of one proposal, all that are nested in it counted, padding in full: 256 KiB.
     pub proposal_bytes_max: usize,
     /// Proposals of a batch, those nested in others counted: 4,096.
     pub batch_proposals_max: usize,
-    /// Encoded bytes of a batch: 1 MiB.
+    /// Encoded bytes of a batch, padding counted in full: 1 MiB.
     pub batch_bytes_max: usize,
 }
 

@@ -17,6 +17,7 @@ use blixard_arena::arc::ArcCache;
 use blixard_arena::collections::{FlatMap, FlatSet};
 use blixard_arena::intern::{InternedString, Name, PoolFull, StringPool};
 
+use super::archived::VmConfigView;
 use super::config::{Qos, Resources, VmSpec};
 use super::heap::{self, VM_CONFIG_POOL};
 use super::topology::{AntiAffinity, Level};
@@ -81,6 +82,12 @@ impl SharedVmConfig {
             priority: self.priority,
             preemptible: self.preemptible,
         }
+    }
+
+    /// A look at the whole of it, which can be archived.
+    #[must_use]
+    pub fn view(&self) -> VmConfigView<'_, impl ExactSizeIterator<Item = (&str, &str)> + Clone> {
+        VmConfigView { spec: self.spec(), metadata: self.metadata() }
     }
 
     /// The tenant, to be compared by one word.
