@@ -7,6 +7,7 @@
 //! Cost: no heap call once the pools are warm and the configs known, but for the backtraces of sampled leak sites; for each VM a
 //! shard's lock for reading and an `Arc`'s clone and drop.
 
+use std::fmt::Write as _;
 use std::mem;
 use std::sync::Arc;
 
@@ -65,17 +66,20 @@ struct Creation {
     lifetime: Lifetime,
     /// Its config, from the request on.
     config: Option<Arc<SharedVmConfig>>,
+    /// Worded as every proposal's is.
+    reason: String,
     decision: Decision,
 }
 
 impl Creation {
     fn empty() -> Self {
         let lifetime = Lifetime { from_seconds: 0, until_seconds: None };
-        Self { id: ProposalId([0; 16]), lifetime, config: None, decision: Decision::empty() }
+        Self { id: ProposalId([0; 16]), lifetime, config: None, reason: String::new(), decision: Decision::empty() }
     }
 
     fn clear(&mut self) {
         self.config = None;
+        self.reason.clear();
         self.decision.clear();
     }
 
@@ -96,8 +100,8 @@ impl AnyProposal for Vm {
         self.0.id
     }
 
-    fn reason(&self) -> &'static str {
-        ""
+    fn reason(&self) -> &str {
+        &self.0.reason
     }
 
     fn reply(&self) -> Option<&Reply> {
@@ -142,7 +146,7 @@ pub struct Pools {
 impl Default for Pools {
     fn default() -> Self {
         let creations = TypedObjectPool::builder(Creation::empty).name("creations").reset(Creation::clear);
-        let retained = |creation: &Creation| creation.decision.heap_bytes();
+        let retained = |creation: &Creation| creation.decision.heap_bytes() + creation.reason.capacity();
         Self {
             configs: Configs { names: StringPool::new(), by_name: ArcCache::with_entries_max(CONFIGS_MAX) },
             creations: creations.retained_bytes(retained).retain_bytes_max(4 << 10).build(),
@@ -182,6 +186,9 @@ impl Strategy for Pools {
             let mut creation = self.creations.acquire();
             creation.config = Some(config.map_err(full)?);
             (creation.id, creation.lifetime) = (vm.id, vm.lifetime);
+            let VmSpec { name, tenant, qos, .. } = vm.spec;
+            write!(creation.reason, "create {name} for {tenant}, class {}", qos.as_str())
+                .expect("a `String` takes all text");
             vms.push(Vm(creation));
         }
         desk.clock.lap(Phase::Build);
