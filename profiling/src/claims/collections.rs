@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use blixard_arena::ArenaPool;
+use blixard_arena::Arena;
 use blixard_arena::collections::{self, FlatMap, SmallVec};
 use blixard_arena::pool::{Pooled, TypedObjectPool, VecPool};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Form, Parsed, no_form};
+use super::{Form, InArena, Parsed, no_form};
 use crate::strategy::Name;
 use crate::strategy::pooled::lists;
 
@@ -16,7 +16,7 @@ pub(super) fn form(name: Name) -> Box<dyn Form> {
     match name {
         Name::Heap => Box::new(Heap),
         Name::Pooled => Box::new(FromPools::default()),
-        Name::Arena => Box::new(InArena::default()),
+        Name::Arena => Box::new(InArena::new(in_arena)),
         other => no_form(other),
     }
 }
@@ -107,27 +107,19 @@ impl Form for FromPools {
 }
 
 /// Lists and maps of the request's arena.
-#[derive(Default)]
-struct InArena {
-    pool: ArenaPool,
-}
-
-impl Form for InArena {
-    fn serve(&mut self, request: &Parsed<'_>, sum: &mut Xxh3) {
-        let arena = &*self.pool.acquire();
-        let mut lines = collections::Vec::with_capacity_in(request.vms.len(), arena);
-        lines.extend(vms(request));
-        let pairs = arena.alloc_slice_copy(&request.numbers);
-        let mut proposals = collections::Vec::with_capacity_in(lines.len(), arena);
-        proposals.extend(lines.iter().map(|&(_, from, to)| {
-            let labels = FlatMap::from_iter_in(pairs[from..to].iter().copied(), arena).freeze();
-            labels.sort_unstable_by_key(|(key, _)| *key);
-            labels
-        }));
-        let mut decisions = collections::Vec::with_capacity_in(lines.len(), arena);
-        decisions.extend(lines.iter().zip(&*proposals).map(|(&(line, ..), labels)| decision(line, labels.len())));
-        for (labels, &decision) in proposals.iter().zip(&*decisions) {
-            add(sum, labels.iter().copied(), decision);
-        }
+fn in_arena(arena: &Arena, request: &Parsed<'_>, sum: &mut Xxh3) {
+    let mut lines = collections::Vec::with_capacity_in(request.vms.len(), arena);
+    lines.extend(vms(request));
+    let pairs = arena.alloc_slice_copy(&request.numbers);
+    let mut proposals = collections::Vec::with_capacity_in(lines.len(), arena);
+    proposals.extend(lines.iter().map(|&(_, from, to)| {
+        let labels = FlatMap::from_iter_in(pairs[from..to].iter().copied(), arena).freeze();
+        labels.sort_unstable_by_key(|(key, _)| *key);
+        labels
+    }));
+    let mut decisions = collections::Vec::with_capacity_in(lines.len(), arena);
+    decisions.extend(lines.iter().zip(&*proposals).map(|(&(line, ..), labels)| decision(line, labels.len())));
+    for (labels, &decision) in proposals.iter().zip(&*decisions) {
+        add(sum, labels.iter().copied(), decision);
     }
 }

@@ -16,6 +16,7 @@ mod strings;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use blixard_arena::{Arena, ArenaPool};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -89,6 +90,24 @@ pub struct Count {
 trait Form {
     /// Builds what the claim is about, adds it to the checksum as it lies there, lets it go.
     fn serve(&mut self, request: &Parsed<'_>, sum: &mut Xxh3);
+}
+
+/// The form that works in an arena of the request's own: what is done there, for every request.
+struct InArena<F> {
+    pool: ArenaPool,
+    work: F,
+}
+
+impl<F: Fn(&Arena, &Parsed<'_>, &mut Xxh3)> InArena<F> {
+    fn new(work: F) -> Self {
+        Self { pool: ArenaPool::new(), work }
+    }
+}
+
+impl<F: Fn(&Arena, &Parsed<'_>, &mut Xxh3)> Form for InArena<F> {
+    fn serve(&mut self, request: &Parsed<'_>, sum: &mut Xxh3) {
+        (self.work)(&self.pool.acquire(), request, sum);
+    }
 }
 
 /// A request as every form gets it.

@@ -1,6 +1,8 @@
 //! The objects of a request and nothing else: a config and a proposal for each VM, without their texts and metadata.
 
-use blixard_arena::ArenaPool;
+use std::ops::DerefMut;
+
+use blixard_arena::Arena;
 use blixard_arena::collections;
 use blixard_arena::pool::Pooled;
 use control_plane::raft::heap::{self, RAFT_PROPOSAL_POOL};
@@ -9,7 +11,7 @@ use control_plane::scheduler::heap::{VM_CONFIG_POOL, VmConfig as HeapConfig};
 use control_plane::scheduler::{VmConfig, VmSpec};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Form, Parsed, add_text, no_form};
+use super::{Form, InArena, Parsed, add_text, no_form};
 use crate::request::VmRequest;
 use crate::strategy::Name;
 
@@ -17,9 +19,9 @@ pub(super) fn form(name: Name, pass: &[Parsed<'_>]) -> Box<dyn Form> {
     // The list of the objects is no object.
     let most = pass.iter().map(|request| request.vms.len()).max().unwrap_or(0);
     match name {
-        Name::Heap => Box::new(Heap { objects: Vec::with_capacity(most) }),
-        Name::Pooled => Box::new(FromPools { objects: Vec::with_capacity(most) }),
-        Name::Arena => Box::new(InArena::default()),
+        Name::Heap => Box::new(Owned { make: boxed, objects: Vec::with_capacity(most) }),
+        Name::Pooled => Box::new(Owned { make: pooled, objects: Vec::with_capacity(most) }),
+        Name::Arena => Box::new(InArena::new(in_arena)),
         other => no_form(other),
     }
 }
@@ -59,15 +61,16 @@ fn add_owned(sum: &mut Xxh3, config: &HeapConfig, proposal: &heap::Proposal) {
     }
 }
 
-/// A box for each.
-struct Heap {
-    objects: Vec<(Box<HeapConfig>, Box<heap::Proposal>)>,
+/// Objects that own what they hold: where `make` gets them from, in a list that is kept.
+struct Owned<C, P> {
+    make: fn() -> (C, P),
+    objects: Vec<(C, P)>,
 }
 
-impl Form for Heap {
+impl<C: DerefMut<Target = HeapConfig>, P: DerefMut<Target = heap::Proposal>> Form for Owned<C, P> {
     fn serve(&mut self, request: &Parsed<'_>, sum: &mut Xxh3) {
         for vm in &request.vms {
-            let (mut config, mut proposal) = (Box::new(HeapConfig::empty()), Box::new(heap::Proposal::empty()));
+            let (mut config, mut proposal) = (self.make)();
             config.assign(&numbers(vm), &[]);
             fill(&mut proposal, vm);
             self.objects.push((config, proposal));
@@ -77,48 +80,30 @@ impl Form for Heap {
         }
         self.objects.clear();
     }
+}
+
+/// A box for each.
+fn boxed() -> (Box<HeapConfig>, Box<heap::Proposal>) {
+    (Box::new(HeapConfig::empty()), Box::new(heap::Proposal::empty()))
 }
 
 /// Each out of its pool.
-struct FromPools {
-    objects: Vec<(Pooled<HeapConfig>, Pooled<heap::Proposal>)>,
-}
-
-impl Form for FromPools {
-    fn serve(&mut self, request: &Parsed<'_>, sum: &mut Xxh3) {
-        for vm in &request.vms {
-            let (mut config, mut proposal) = (VM_CONFIG_POOL.acquire(), RAFT_PROPOSAL_POOL.acquire());
-            config.assign(&numbers(vm), &[]);
-            fill(&mut proposal, vm);
-            self.objects.push((config, proposal));
-        }
-        for (config, proposal) in &self.objects {
-            add_owned(sum, config, proposal);
-        }
-        self.objects.clear();
-    }
+fn pooled() -> (Pooled<HeapConfig>, Pooled<heap::Proposal>) {
+    (VM_CONFIG_POOL.acquire(), RAFT_PROPOSAL_POOL.acquire())
 }
 
 /// Each in the request's arena.
-#[derive(Default)]
-struct InArena {
-    pool: ArenaPool,
-}
-
-impl Form for InArena {
-    fn serve(&mut self, request: &Parsed<'_>, sum: &mut Xxh3) {
-        let arena = &*self.pool.acquire();
-        let mut objects = collections::Vec::new_in(arena);
-        for vm in &request.vms {
-            let config = VmConfig { spec: numbers(vm), metadata: &[] };
-            let data = ProposalData::CreateVm { config, lifetime: vm.lifetime };
-            let proposal = Proposal { id: vm.id, data, reason: "", reply: None };
-            objects.push((&*arena.alloc(config), &*arena.alloc(proposal)));
-        }
-        for (config, proposal) in &objects {
-            if let Some((_, lifetime)) = proposal.data.create_vm() {
-                add(sum, &config.spec, proposal.id, lifetime);
-            }
+fn in_arena(arena: &Arena, request: &Parsed<'_>, sum: &mut Xxh3) {
+    let mut objects = collections::Vec::new_in(arena);
+    for vm in &request.vms {
+        let config = VmConfig { spec: numbers(vm), metadata: &[] };
+        let data = ProposalData::CreateVm { config, lifetime: vm.lifetime };
+        let proposal = Proposal { id: vm.id, data, reason: "", reply: None };
+        objects.push((&*arena.alloc(config), &*arena.alloc(proposal)));
+    }
+    for (config, proposal) in &objects {
+        if let Some((_, lifetime)) = proposal.data.create_vm() {
+            add(sum, &config.spec, proposal.id, lifetime);
         }
     }
 }

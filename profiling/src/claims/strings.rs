@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::ops::Deref;
 
-use blixard_arena::ArenaPool;
+use blixard_arena::Arena;
 use blixard_arena::collections;
 use blixard_arena::intern::{InternedString, StringPool};
 use blixard_arena::pool::{Pooled, TypedObjectPool};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Form, Parsed, add_text, no_form};
+use super::{Form, InArena, Parsed, add_text, no_form};
 use crate::request::VmRequest;
 use crate::strategy::Name;
 
@@ -27,7 +27,7 @@ pub(super) fn form(name: Name, pass: &[Parsed<'_>]) -> Box<dyn Form> {
                 .build(),
             texts: Vec::with_capacity(most),
         }),
-        Name::Arena => Box::new(InArena::default()),
+        Name::Arena => Box::new(InArena::new(in_arena)),
         other => no_form(other),
     }
 }
@@ -120,22 +120,14 @@ impl Form for FromPools {
 }
 
 /// Each text copied into the request's arena.
-#[derive(Default)]
-struct InArena {
-    pool: ArenaPool,
-}
-
-impl Form for InArena {
-    fn serve(&mut self, request: &Parsed<'_>, sum: &mut Xxh3) {
-        let arena = &*self.pool.acquire();
-        let mut texts = collections::Vec::new_in(arena);
-        for vm in &request.vms {
-            texts.extend(own(vm, request).map(|text| &*arena.alloc_str(text)));
-            texts.extend(shared(vm, request).map(|text| &*arena.alloc_str(text)));
-            texts.push(&*arena.format(reason!(vm, format_args)));
-        }
-        for text in &texts {
-            add_text(sum, text);
-        }
+fn in_arena(arena: &Arena, request: &Parsed<'_>, sum: &mut Xxh3) {
+    let mut texts = collections::Vec::new_in(arena);
+    for vm in &request.vms {
+        texts.extend(own(vm, request).map(|text| &*arena.alloc_str(text)));
+        texts.extend(shared(vm, request).map(|text| &*arena.alloc_str(text)));
+        texts.push(&*arena.format(reason!(vm, format_args)));
+    }
+    for text in &texts {
+        add_text(sum, text);
     }
 }
