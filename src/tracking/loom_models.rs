@@ -1,14 +1,21 @@
-//! Models of the hook's list of slots: loom runs them through every order of steps that the memory model allows. See
+//! Models of the hook's list of slots, and of what sites and live blocks are: loom runs them through every order of steps that the memory model allows. See
 //! `recycle::loom_models`, which says how.
 //!
 //! The hook's own state is in statics, which loom's types cannot be; here each run has a list of its own, and threads do what
 //! the hook does at their first call, at their end, and where sites are turned on.
 #![forbid(unsafe_code)]
 
+#[path = "sites/line.rs"]
+mod line;
+#[path = "sites/site.rs"]
+mod site;
+
 use super::slots::{Balance, Slot, Slots};
 use crate::sync::{Witness, add_owned, race};
+use line::Line;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use site::Site;
 
 /// What an owner writes: `calls` as a counter is written, the witness as anything that is not atomic would be.
 #[derive(Default)]
@@ -117,4 +124,115 @@ fn the_peak_is_one_that_was_and_no_lower_than_any() {
     };
     race(None, || Arc::new(Balance::new()), [grow, grow], |balance, _| assert_eq!(balance.peak(), 6));
     race(None, || Arc::new(Balance::new()), [grow, shrink], |balance, _| assert!([3, 5].contains(&balance.peak())));
+}
+
+/// Two sites of two frames, two words for live blocks, and a block of the heap on its way from one thread to another.
+struct Table {
+    sites: [Site; 2],
+    frames: [[AtomicUsize; 2]; 2],
+    lines: [Line; 2],
+    handed_on: AtomicBool,
+}
+
+/// Blocks by address; two of them.
+const BLOCKS: [u64; 2] = [7, 9];
+
+impl Table {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            sites: [Site::new(), Site::new()],
+            frames: [[AtomicUsize::new(0), AtomicUsize::new(0)], [AtomicUsize::new(0), AtomicUsize::new(0)]],
+            lines: [Line([AtomicU64::new(0)]), Line([AtomicU64::new(0)])],
+            handed_on: AtomicBool::new(false),
+        })
+    }
+
+    /// The site of the stack with this key, whose frames follow from it.
+    fn site(&self, key: u64) -> usize {
+        let frame = usize::try_from(key).expect("a small number");
+        site::claim(&self.sites, &self.frames, 0..2, key, &[frame, frame + 1]).expect("no more stacks than sites")
+    }
+
+    fn lines(&self) -> [&Line; 2] {
+        self.lines.each_ref()
+    }
+
+    /// Asks for a block at a stack, and writes it down.
+    fn ask(&self, block: u64, key: u64) {
+        let site = self.site(key);
+        self.sites[site].asked((1, 10));
+        let number = u64::try_from(site).expect("one of two");
+        assert!(line::insert(self.lines(), block << 16 | number), "there are words for two blocks");
+    }
+
+    /// Frees a block that this thread has.
+    fn free(&self, block: u64) {
+        let site = line::remove(self.lines(), block).expect("it was written down");
+        self.sites[usize::from(site)].freed((1, 10));
+    }
+
+    /// What a report reads: frames whole or not there, nothing below zero.
+    fn look(&self) {
+        for (site, stored) in self.sites.iter().zip(&self.frames) {
+            let mut frames = [0; 2];
+            let len = site.frames(stored, &mut frames);
+            assert!(len == 0 || len == 2 && frames[0] + 1 == frames[1] && frames[0] > 0, "{frames:?}");
+            let sums = site.sums();
+            assert!(sums.freed_blocks <= sums.blocks && sums.freed_bytes <= sums.bytes, "{sums:?}");
+        }
+    }
+
+    /// At the end: so many blocks were asked for, all are freed, and each stack has one site.
+    fn assert_sums(&self, blocks: u64, stacks: usize) {
+        self.look();
+        let sums = self.sites.each_ref().map(Site::sums);
+        assert_eq!(
+            sums.iter().map(|sums| (sums.blocks, sums.bytes)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1)),
+            (blocks, 10 * blocks)
+        );
+        assert!(sums.iter().all(|sums| (sums.freed_blocks, sums.freed_bytes) == (sums.blocks, sums.bytes)));
+        assert_eq!(self.sites.iter().filter(|site| !site.is_free()).count(), stacks);
+        assert!(self.lines.iter().all(|line| line.0.iter().all(|word| word.load(Ordering::Relaxed) == 0)));
+    }
+}
+
+/// Two threads meet one stack, or two, for the first time: a site for each, its frames whole for whoever looks.
+#[test]
+fn a_stack_has_one_site_and_its_frames_whole() {
+    let first: fn(&Arc<Table>) = |table| {
+        table.ask(BLOCKS[0], 1);
+        table.free(BLOCKS[0]);
+    };
+    let same: fn(&Arc<Table>) = |table| {
+        table.ask(BLOCKS[1], 1);
+        table.free(BLOCKS[1]);
+    };
+    let other: fn(&Arc<Table>) = |table| {
+        table.ask(BLOCKS[1], 3);
+        table.free(BLOCKS[1]);
+    };
+    race(Some(3), Table::new, [first, same], |table, _| table.assert_sums(2, 1));
+    race(Some(3), Table::new, [first, other], |table, _| table.assert_sums(2, 2));
+    race(Some(3), Table::new, [first, |table| table.look()], |table, _| table.assert_sums(1, 1));
+}
+
+/// A block that one thread asks for and another one frees: no report sees more freed than was asked for.
+#[test]
+fn a_block_that_another_thread_frees_is_asked_for_first() {
+    let asks: fn(&Arc<Table>) = |table| {
+        table.ask(BLOCKS[0], 1);
+        // Release, and Acquire below: as whatever hands a block on.
+        table.handed_on.store(true, Ordering::Release);
+    };
+    let frees: fn(&Arc<Table>) = |table| {
+        if table.handed_on.load(Ordering::Acquire) {
+            table.free(BLOCKS[0]);
+        }
+    };
+    race(Some(3), Table::new, [asks, frees, |table| table.look()], |table, _| {
+        if table.sites[0].sums().freed_blocks == 0 {
+            table.free(BLOCKS[0]);
+        }
+        table.assert_sums(1, 1);
+    });
 }

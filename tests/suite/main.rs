@@ -29,6 +29,7 @@ mod mapped_archive;
 mod mapped_pool;
 mod pool;
 mod pool_buffers;
+mod stress;
 mod string_pool;
 mod string_pool_model;
 mod string_pool_threads;

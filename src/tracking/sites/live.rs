@@ -1,24 +1,19 @@
 //! The blocks that are live, and whose they are: a word per block, address and site, in a static of fixed size.
 //!
 //! Stands behind `sites::follow` and `sites::forget`. A block lies in one of two cache lines of eight words: the one that its address
-//! names as it is (neighbours on the heap are neighbours here), or one that a hash of it names.
+//! names as it is (neighbours on the heap are neighbours here), or one that a hash of it names. `line.rs` has what threads do at them.
 //!
-//! Invariants: a word is claimed by a compare-and-swap from 0 and cleared by the one thread that frees the block; a block is taken
-//! out before its address can be given to anyone else. A look reads two cache lines at most.
+//! A look reads two cache lines at most.
 #![forbid(unsafe_code)]
 
+use super::line::{self, Line, WAYS};
 use crate::sync::{AtomicU8, AtomicU64, Ordering};
 
 /// Lines, a power of two.
 const LINES: usize = 1 << LINES_BITS;
 const LINES_BITS: u32 = 17;
-/// Words in a line.
-const WAYS: usize = 8;
 /// What is left for the address once the site has its 16 bits.
 const ADDRESS_BITS: u32 = 48;
-
-#[repr(align(64))]
-struct Line([AtomicU64; WAYS]);
 
 static LIVE: [Line; LINES] = [const { Line([const { AtomicU64::new(0) }; WAYS]) }; LINES];
 
@@ -37,33 +32,12 @@ pub(super) fn insert(address: usize, site: u16) -> bool {
     if address >> ADDRESS_BITS != 0 {
         return false;
     }
-    let word = (address as u64) << 16 | u64::from(site);
-    for line in lines(address) {
-        for place in &line.0 {
-            // Relaxed throughout: the word is all there is, and who frees the block got its address from us.
-            if place.load(Ordering::Relaxed) == 0
-                && place.compare_exchange(0, word, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-            {
-                return true;
-            }
-        }
-    }
-    false
+    line::insert(lines(address), (address as u64) << 16 | u64::from(site))
 }
 
 /// Takes a block out: its site, if it was written down.
 pub(super) fn remove(address: usize) -> Option<u16> {
-    for line in lines(address) {
-        for place in &line.0 {
-            let word = place.load(Ordering::Relaxed);
-            if word >> 16 == address as u64 && word != 0 {
-                // Nobody else frees this block, and nobody claims a place that is taken: a plain store.
-                place.store(0, Ordering::Relaxed);
-                return Some((word & 0xffff) as u16);
-            }
-        }
-    }
-    None
+    line::remove(lines(address), address as u64)
 }
 
 /// Says quickly that a block is not in the table, where few are: a count per hash of the address.

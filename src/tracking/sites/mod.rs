@@ -3,10 +3,12 @@
 //! Stands beside the counters, which call `recorder` for the calls that are to be recorded; `walk` gives the stack, `table` its site,
 //! `live` keeps whose each block is; `profile` and `pprof` make reports of it.
 
+mod line;
 mod live;
 mod pprof;
 pub(super) mod profile;
 mod recorder;
+mod site;
 mod table;
 mod walk;
 
