@@ -120,8 +120,8 @@ impl<A: AnyArena> Case<'_, A> {
             }
             Op::RemoveRange(start, end) => {
                 let range = self.range(start, end);
-                self.real.remove_range(range.clone());
-                self.model.replace_range(range, "");
+                let gone = self.real.drain(range.clone());
+                assert!(gone.eq(self.model.drain(range)));
             }
             Op::ReplaceRange(start, end, with) => {
                 if self.roomy(with.len()) {

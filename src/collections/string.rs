@@ -17,7 +17,7 @@ use std::hash::{Hash, Hasher};
 use std::mem::MaybeUninit;
 use std::ops::{Add, AddAssign, Deref, DerefMut, RangeBounds};
 use std::slice;
-use std::str::Utf8Error;
+use std::str::{Chars, Utf8Error};
 
 /// Growing text in an arena: std's `String` by the same method names, with `_in` constructors that take `&Arena` or
 /// `&SharedArena`.
@@ -598,7 +598,7 @@ impl<A: AnyArena> String<&A> {
         c
     }
 
-    /// Takes the text in `range` out. As std's `drain`, without lending what was there: copy it first where it is wanted.
+    /// Takes the text in `range` out; [`drain`](Self::drain) lends it.
     ///
     /// # Panics
     ///
@@ -617,6 +617,34 @@ impl<A: AnyArena> String<&A> {
         assert!(ends_are_boundaries, "bytes {start}..{end} are not on boundaries of chars");
         self.0.as_mut_slice()[start..].rotate_left(end - start);
         self.0.truncate(self.len() - (end - start));
+    }
+
+    /// Takes the text in `range` out and lends it, as its `char`s or, by [`as_str`](Chars::as_str), as a whole. It is gone from here at
+    /// once, however many are read.
+    ///
+    /// # Panics
+    ///
+    /// If the ends of `range` are not on boundaries of `char`s in the text.
+    ///
+    /// ```
+    /// # use blixard_arena::{Arena, collections::{String, Vec}};
+    /// let arena = Arena::new();
+    /// let mut received = String::from_str_in("start vm-1\nstop v", &arena); // in whatever pieces a socket gives
+    /// let mut lines = Vec::new_in(&arena);
+    /// while let Some(end) = received.find('\n') {
+    ///     lines.push(&*arena.alloc_str(received.drain(..=end).as_str()));
+    /// }
+    /// assert_eq!((lines.as_slice(), &*received), (&["start vm-1\n"][..], "stop v")); // the rest waits for its end
+    /// ```
+    pub fn drain(&mut self, range: impl RangeBounds<usize>) -> Chars<'_> {
+        let (start, end) = bounds(&range, self.len());
+        self.remove_range(start..end);
+        // SAFETY: within the block: what was removed lies behind the end, as it was.
+        let drained = unsafe { self.0.as_ptr().add(self.len()) };
+        // SAFETY: bytes that were written, and that stay for as long as this text is borrowed.
+        let drained = unsafe { slice::from_raw_parts(drained.as_ptr(), end - start) };
+        // SAFETY: from one boundary of a `char` to another.
+        unsafe { str::from_utf8_unchecked(drained) }.chars()
     }
 
     /// Puts `with` in place of the text in `range`.

@@ -191,7 +191,14 @@ impl<A: AnyArena> Case<'_, A> {
             }
             Op::Remove(at) => self.both(|real| real.remove(*at), |model| model.remove(*at)),
             Op::RemoveRange(start, end) => {
-                self.both(|real| real.remove_range(start..end), |model| drop(model.drain(start..end)));
+                if start % 2 == 0 {
+                    self.both(|real| real.remove_range(start..end), |model| drop(model.drain(start..end)));
+                } else {
+                    self.both(
+                        |real| real.drain(start..end).as_str().to_owned(),
+                        |model| model.drain(start..end).collect(),
+                    );
+                }
             }
             Op::ReplaceRange(start, end, with) => {
                 self.both(|real| real.replace_range(start..=end, with), |model| model.replace_range(start..=end, with));
