@@ -23,6 +23,9 @@ pub const GROUPS: &[Named] = &[
     ("archive/encode-batch", || encodes("archive/encode-batch", &batches())),
     ("archive/read-one", || reads("archive/read-one", &ones())),
     ("archive/read-batch", || reads("archive/read-batch", &batches())),
+    ("archive/checksum-20", || checksums("archive/checksum-20", 20)),
+    ("archive/checksum-400", || checksums("archive/checksum-400", 400)),
+    ("archive/checksum-16384", || checksums("archive/checksum-16384", 16_384)),
 ];
 
 /// Operations between two looks at nothing: there is nothing to rewind.
@@ -193,4 +196,18 @@ fn reads(name: &'static str, messages: &Messages) -> Group {
             .flatten()
             .collect(),
     }
+}
+
+/// XXH3 by the two crates that have it: over a name, a message and a block of a table.
+fn checksums(name: &'static str, bytes: usize) -> Group {
+    let texts: Vec<Vec<u8>> = (0..16).map(|text: u8| vec![text; bytes]).collect();
+    let sum = |name, role, sum: fn(&[u8]) -> u64| {
+        let work = move |texts: &mut Vec<Vec<u8>>, i| _ = black_box(sum(black_box(next::<Vec<u8>>(texts, i))));
+        Contender::alone(name, role, BATCH, texts.clone(), work, |_| ())
+    };
+    let contenders = vec![
+        sum("twox-hash", Role::Ours, twox_hash::XxHash3_64::oneshot),
+        sum("xxhash-rust", Role::Peer, xxhash_rust::xxh3::xxh3_64),
+    ];
+    Group { name, note: "XXH3 of 64 bits, which archives and tables on disk have", elements: 1, contenders }
 }
