@@ -17,7 +17,7 @@ use blixard_arena::intern::{PoolFull, StringPool};
 use blixard_arena::pool::{Pooled, TypedObjectPool, VecPool};
 use control_plane::raft::{AnyBatch, AnyProposal, Lifetime, Outcome, ProposalId, Reply, View};
 use control_plane::scheduler::heap::{Decision, VM_CONFIG_POOL};
-use control_plane::scheduler::{SharedPairs, SharedVmConfig, VmConfigView, VmSpec};
+use control_plane::scheduler::{SharedPairs, SharedVmConfig, VmSpec};
 
 use crate::replay::{Desk, Phase, Strategy};
 use crate::request::{Request, RequestError, VmRequest};
@@ -109,8 +109,7 @@ impl AnyProposal for Vm {
     }
 
     fn view(&self) -> View<'_, Self> {
-        let config = VmConfigView { spec: self.0.config().spec(), metadata: self.0.config().metadata() };
-        View::CreateVm { config, lifetime: self.0.lifetime }
+        View::CreateVm { config: self.0.config().view(), lifetime: self.0.lifetime }
     }
 }
 

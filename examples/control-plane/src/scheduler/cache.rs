@@ -86,7 +86,7 @@ impl SharedVmConfig {
 
     /// A look at the whole of it, which can be archived.
     #[must_use]
-    pub fn view(&self) -> VmConfigView<'_, impl ExactSizeIterator<Item = (&str, &str)> + Clone> {
+    pub fn view(&self) -> VmConfigView<'_, SharedPairs<'_>> {
         VmConfigView { spec: self.spec(), metadata: self.metadata() }
     }
 
