@@ -1,11 +1,11 @@
-//! The soak for three seconds: its curve, its sums, its last line, its exit code. The long one is run by hand and before a release:
+//! The soak for five seconds: its curve, its sums, its last line, its exit code. The long one is run by hand and before a release:
 //! `cargo run --release -p profiling -- soak --minutes 3`.
 
 mod common;
 
 #[test]
 fn a_short_soak_draws_its_curve_and_everything_adds_up() {
-    let output = common::program(&["soak", "--minutes", "0.05", "--threads", "3"]).output().expect("the program");
+    let output = common::program(&["soak", "--minutes", "0.08", "--threads", "3"]).output().expect("the program");
     let said = common::text(&output);
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines: Vec<_> = said.lines().collect();

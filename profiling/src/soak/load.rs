@@ -1,6 +1,7 @@
 //! What the requests of a soak do: all kinds, all sizes, some of them too large.
 //!
-//! A thread serves one after the other and ends parcels of other threads in between. Whatever it builds it looks at again before the
+//! A thread begins with one of each kind, as large as they come, so that what memory they take is taken early; then it serves one after
+//! the other by chance, and ends parcels of other threads in between. Whatever it builds it looks at again before the
 //! end, on whichever thread that is.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +18,10 @@ use crate::input::rng::Rng;
 
 /// Names that many requests have.
 const COMMON_NAMES: usize = 2_000;
+/// The most that a request builds, before what its collections leave behind when they grow.
+const SIZE_MAX: usize = 64 << 13;
+/// Numbers of which each draws another kind of request.
+pub(super) const KINDS: [usize; 10] = [0, 500, 600, 700, 760, 850, 930, 988, 992, 999];
 /// Names and topics that a thread keeps beyond its requests.
 const KEPT_MAX: usize = 200;
 
@@ -47,12 +52,17 @@ pub(super) fn expect_greed() {
 
 /// Serves so many requests, fewer where the world is closed.
 pub(super) fn serve(world: &World, rng: Rng, requests: usize) {
-    let mut desk = Desk { world, rng, held: Vec::with_capacity(KEPT_MAX), topics: Vec::with_capacity(KEPT_MAX) };
+    let mut desk =
+        Desk { world, rng, largest: false, held: Vec::with_capacity(KEPT_MAX), topics: Vec::with_capacity(KEPT_MAX) };
+    let mut first = KINDS.into_iter();
     for _ in 0..requests {
         if world.is_closed() {
             return;
         }
-        within_budget(world, || desk.request());
+        let largest = first.next();
+        desk.largest = largest.is_some();
+        let kind = largest.unwrap_or_else(|| desk.rng.below(1_000));
+        within_budget(world, || desk.request(kind));
         count(&world.counts.requests);
         if desk.rng.below(2) == 0
             && let Some(parcel) = world.receive()
@@ -77,13 +87,15 @@ fn within_budget(world: &World, part: impl FnOnce()) {
 struct Desk<'w> {
     world: &'w World,
     rng: Rng,
+    largest: bool,
     held: Vec<InternedString>,
     topics: Vec<Arc<[usize]>>,
 }
 
 impl Desk<'_> {
-    fn request(&mut self) {
-        match self.rng.below(1_000) {
+    /// Serves a request of the kind that this number below 1,000 is drawn for.
+    fn request(&mut self, kind: usize) {
+        match kind {
             0..500 => self.plain(),
             500..600 => self.shared(),
             600..700 => self.sealed(),
@@ -97,9 +109,12 @@ impl Desk<'_> {
         }
     }
 
-    /// Bytes that a request builds: from 64 to a million, the more the rarer.
+    /// Bytes that a request builds: from 64 to half a million, the more the rarer.
     fn size(&mut self) -> usize {
-        let doublings = self.rng.below(15).min(self.rng.below(15)).min(self.rng.below(15));
+        if self.largest {
+            return SIZE_MAX;
+        }
+        let doublings = self.rng.below(14).min(self.rng.below(14)).min(self.rng.below(14));
         64 << doublings | self.rng.below(64)
     }
 

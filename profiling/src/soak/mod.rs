@@ -114,6 +114,7 @@ pub fn soak(options: &Options, mut say: impl FnMut(&str)) -> Verdict {
     load::expect_greed();
     let duration = Duration::from_secs_f64(options.minutes * 60.0);
     let world = Arc::new(World::new());
+    warm_up(&world, options);
     let mut crew = Crew::new(options, &world);
     let mut curve = Curve::new(duration / SAMPLES);
     let begun = Instant::now();
@@ -139,6 +140,19 @@ pub fn soak(options: &Options, mut say: impl FnMut(&str)) -> Verdict {
         say(&balance.to_string());
     }
     Verdict { requests, threads, balances, flatness }
+}
+
+/// Serves one request of each kind, as large as they come, on many threads at once: so the allocator's own arenas, of which glibc makes
+/// new ones for as many threads, are there before anything is measured.
+fn warm_up(world: &Arc<World>, options: &Options) {
+    let processors = thread::available_parallelism().map_or(2, usize::from);
+    let mut rng = Rng::new(!options.seed);
+    thread::scope(|scope| {
+        for _ in 0..8 * processors.min(8) {
+            let rng = Rng::new(rng.next());
+            scope.spawn(|| load::serve(world, rng, load::KINDS.len()));
+        }
+    });
 }
 
 /// The threads that serve.
