@@ -118,6 +118,20 @@ impl<T: Schema<Archived: for<'c> CheckBytes<Checker<'c>>>> Checked<T> {
     /// # Errors
     ///
     /// As [`access`].
+    ///
+    /// ```
+    /// # use blixard_arena::archive::{self, ArchiveError, Checked, Schema, rkyv};
+    /// # #[derive(rkyv::Archive, rkyv::Serialize)]
+    /// # #[rkyv(crate = rkyv)]
+    /// # struct Ping(u64);
+    /// # impl Schema for Ping {
+    /// #     const NAME: &'static str = "example.ping";
+    /// # }
+    /// let received = archive::encode(&Ping(7))?;
+    /// let cut = Checked::<Ping>::new(received.slice(..36)).err(); // before it gets into the log
+    /// assert_eq!(cut, Some(ArchiveError::Truncated { found: 36, expected: 40 }));
+    /// # Ok::<(), archive::EncodeError>(())
+    /// ```
     pub fn new(bytes: Bytes) -> Result<Self, ArchiveError> {
         locate::<T>(&bytes)?;
         Ok(Self { bytes, of: PhantomData })
@@ -126,12 +140,40 @@ impl<T: Schema<Archived: for<'c> CheckBytes<Checker<'c>>>> Checked<T> {
 
 impl<T> Checked<T> {
     /// The archive, header and all, to be sent or stored.
+    ///
+    /// ```
+    /// # use blixard_arena::archive::{self, Checked, Schema, rkyv};
+    /// # #[derive(rkyv::Archive, rkyv::Serialize)]
+    /// # #[rkyv(crate = rkyv)]
+    /// # struct Ping(u64);
+    /// # impl Schema for Ping {
+    /// #     const NAME: &'static str = "example.ping";
+    /// # }
+    /// let ping = Checked::<Ping>::new(archive::encode(&Ping(7))?)?;
+    /// let to_each_follower = ping.bytes().clone(); // a count, no copy
+    /// assert_eq!(archive::access::<Ping>(&to_each_follower)?.0, ping.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
     /// The archive alone.
+    ///
+    /// ```
+    /// # use blixard_arena::archive::{self, Checked, Schema, rkyv};
+    /// # #[derive(rkyv::Archive, rkyv::Serialize)]
+    /// # #[rkyv(crate = rkyv)]
+    /// # struct Ping(u64);
+    /// # impl Schema for Ping {
+    /// #     const NAME: &'static str = "example.ping";
+    /// # }
+    /// let ping = Checked::<Ping>::new(archive::encode(&Ping(7))?)?;
+    /// let bytes = ping.into_bytes(); // what was checked need not be kept as such
+    /// assert_eq!(bytes.len(), 40);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.bytes

@@ -66,6 +66,26 @@ impl<E> fmt::Debug for List<E> {
 }
 
 /// Archives a pair, each part by a wrapper of its own: see [`List`].
+///
+/// ```
+/// use blixard_arena::archive::{self, List, Pair, Schema, Text, rkyv};
+///
+/// #[derive(rkyv::Archive, rkyv::Serialize)]
+/// #[rkyv(crate = rkyv)]
+/// struct Ports<'a> {
+///     #[rkyv(with = List<Pair<Text>>)] // a name, and a number that archives by itself
+///     ports: &'a [(&'a str, u16)],
+/// }
+///
+/// impl Schema for Ports<'_> {
+///     const NAME: &'static str = "example.ports";
+/// }
+///
+/// let bytes = archive::encode(&Ports { ports: &[("http", 80), ("https", 443)] })?;
+/// let ports = &archive::access::<Ports<'_>>(&bytes)?.ports;
+/// assert_eq!((ports[1].0.as_str(), ports[1].1.to_native()), ("https", 443));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Pair<K = Identity, V = Identity>(PhantomData<(K, V)>);
 
 impl<K, V> fmt::Debug for Pair<K, V> {
