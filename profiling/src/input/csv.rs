@@ -5,7 +5,7 @@
 //! `scheduled_time` tell what became of a task there, and are not input here). Machines: `sn,cpu_milli,memory_mib,gpu,model`.
 //!
 //! Invariant: what it returns is within every limit of the scheduler and of a request's form, and no more of a file is held than
-//! [`Bounded`] lets through.
+//! `Bounded` lets through.
 
 use std::fmt;
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! The soak: requests of all kinds for as long as asked for, on threads that come and go; is memory flat, and does it all add up?
 //!
-//! Stands beside the main job, over the library alone: `cargo run --release -p profiling -- soak --minutes 3`. [`world`] is what
-//! requests share, [`load`] what they do, [`memory`] the curve; this module starts threads, looks after the pools in a steady rhythm, and judges.
+//! Stands beside the main job, over the library alone: `cargo run --release -p profiling -- soak --minutes 3`. `world` is what
+//! requests share, `load` what they do, `memory` the curve; this module starts threads, looks after the pools in a steady rhythm, and judges.
 //!
 //! Invariants: at the end nothing is out, so that every balance is exact; the verdict is the last line, and the exit code its short form.
 //! Cost: memory for one number per sample, whatever the duration.
@@ -28,7 +28,7 @@ pub const SOAK: &str = "soak";
 /// Between two looks at the threads.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Samples of resident memory in all; the curve shows every [`SAMPLES_PER_LINE`]th.
+/// Samples of resident memory in all; the curve shows every `SAMPLES_PER_LINE`th.
 const SAMPLES: u32 = 240;
 const SAMPLES_PER_LINE: usize = 8;
 
