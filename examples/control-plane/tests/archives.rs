@@ -349,7 +349,7 @@ fn every_form_of_a_config_has_the_same_bytes() {
         let expected = archive::encode(&config).expect("small");
         let owned = owned::VmConfig::new(&config.spec, config.metadata);
         assert_eq!(archive::encode(&owned.view()).expect("small"), expected);
-        let shared = SharedVmConfig::new(&names, &owned).expect("few names");
+        let shared = SharedVmConfig::new(&names, owned.view()).expect("few names");
         assert_eq!(archive::encode(&shared.view()).expect("small"), expected);
     }
 }

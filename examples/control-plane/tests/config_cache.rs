@@ -47,7 +47,7 @@ fn the_shared_form_has_every_field() {
     assert_eq!(shared.spec(), spec("vm-1", "acme"));
     assert_eq!(shared.metadata().collect::<Vec<_>>(), [("app", "db"), ("zone", "b")]);
     let plain = VmSpec { anti_affinity: None, gpu_spec: "", ..spec("vm-2", "acme") };
-    let shared_plain = SharedVmConfig::new(&names::pool(), &VmConfig::new(&plain, &[])).unwrap();
+    let shared_plain = SharedVmConfig::new(&names::pool(), VmConfig::new(&plain, &[]).view()).unwrap();
     assert_eq!(shared_plain.spec(), plain);
     assert_eq!(shared.tenant(), load(&cache, "vm-3", "acme").tenant(), "one word for one tenant");
 }

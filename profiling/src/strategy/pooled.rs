@@ -1,7 +1,7 @@
 //! Strategy `pooled`: plain std types that are recycled one by one instead of freed, configs that are cached, names that are stored once.
 //!
 //! A request's config is looked up by the VM's name and taken as it is, shared, if it says the same; where it does not, or is not there, it is
-//! made through an owned one out of a pool, its recurring texts interned. Proposals with their decisions, and lists, come out of pools.
+//! made in two blocks, its recurring texts interned. Proposals with their decisions, and lists, come out of pools.
 //!
 //! Invariants: the same values as in [`heap`](super::heap), each fit to outlive the request.
 //! Cost: no heap call once the pools are warm and the configs known, but for the backtraces of sampled leak sites; for each VM a
@@ -16,8 +16,8 @@ use blixard_arena::collections::SmallVec;
 use blixard_arena::intern::{PoolFull, StringPool};
 use blixard_arena::pool::{Pooled, TypedObjectPool, VecPool};
 use control_plane::raft::{AnyBatch, AnyProposal, Lifetime, Outcome, ProposalId, Reply, View};
-use control_plane::scheduler::heap::{Decision, VM_CONFIG_POOL};
-use control_plane::scheduler::{SharedPairs, SharedVmConfig, VmSpec};
+use control_plane::scheduler::heap::Decision;
+use control_plane::scheduler::{SharedPairs, SharedVmConfig, VmConfigView, VmSpec};
 
 use crate::replay::{Desk, Phase, Strategy};
 use crate::request::{Request, RequestError, VmRequest};
@@ -50,9 +50,8 @@ impl Configs {
             }
             self.by_name.remove(spec.name);
         }
-        let mut owned = VM_CONFIG_POOL.acquire();
-        owned.assign(spec, &sorted);
-        let shared = Arc::new(SharedVmConfig::new(&self.names, &owned)?);
+        let view = VmConfigView { spec: *spec, metadata: sorted.iter().copied() };
+        let shared = Arc::new(SharedVmConfig::new(&self.names, view)?);
         // Another thread's may be there by now, of another request: the newest stays, and who has one keeps it.
         self.by_name.insert(spec.name.to_owned(), Arc::clone(&shared));
         Ok(shared)

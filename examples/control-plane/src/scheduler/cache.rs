@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::mem;
 use std::net::IpAddr;
 use std::slice;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,7 +30,9 @@ use super::validate::ConfigError;
 pub struct SharedVmConfig {
     name: InternedString,
     tenant: InternedString,
-    config_path: Box<str>,
+    /// What does not recur: the config path, then the metadata's values, one behind another.
+    texts: Box<str>,
+    path_end: usize,
     gpu_spec: InternedString,
     resources: Resources,
     ip: IpAddr,
@@ -37,32 +40,47 @@ pub struct SharedVmConfig {
     anti_affinity: Option<(InternedString, Level)>,
     priority: u8,
     preemptible: bool,
-    metadata: Box<[(InternedString, Box<str>)]>,
+    /// Keys, ascending, and where the value of each ends among the texts.
+    metadata: Box<[SharedPair]>,
 }
 
+type SharedPair = (InternedString, usize);
+
 impl SharedVmConfig {
-    /// The shared form of an owned config.
+    /// The shared form of a config: two heap blocks, and what of its names is new to the pool.
     ///
     /// # Errors
     ///
     /// [`PoolFull`] if the names do not fit the pool.
-    pub fn new(names: &StringPool, config: &heap::VmConfig) -> Result<Self, PoolFull> {
+    pub fn new<'v, M>(names: &StringPool, config: VmConfigView<'v, M>) -> Result<Self, PoolFull>
+    where
+        M: ExactSizeIterator<Item = (&'v str, &'v str)> + Clone,
+    {
+        let VmConfigView { spec, metadata: pairs } = config;
         let pin = names.pin();
         let intern = |text: &str| pin.try_intern(text).map(Name::to_interned);
-        let pair = |(key, value): (&String, &String)| Ok((intern(key)?, value.as_str().into()));
-        let wish = config.anti_affinity.as_ref().map(|wish| Ok((intern(&wish.group)?, wish.level)));
+        let values_bytes: usize = pairs.clone().map(|(_, value)| value.len()).sum();
+        let mut texts = String::with_capacity(spec.config_path.len() + values_bytes);
+        texts.push_str(spec.config_path);
+        let mut metadata = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            texts.push_str(value);
+            metadata.push((intern(key)?, texts.len()));
+        }
+        let wish = spec.anti_affinity.map(|wish| Ok((intern(wish.group)?, wish.level)));
         Ok(Self {
-            name: intern(&config.name)?,
-            tenant: intern(&config.tenant)?,
-            config_path: config.config_path.as_str().into(),
-            gpu_spec: intern(&config.gpu_spec)?,
-            resources: config.resources,
-            ip: config.ip,
-            qos: config.qos,
+            name: intern(spec.name)?,
+            tenant: intern(spec.tenant)?,
+            texts: texts.into_boxed_str(),
+            path_end: spec.config_path.len(),
+            gpu_spec: intern(spec.gpu_spec)?,
+            resources: spec.resources,
+            ip: spec.ip,
+            qos: spec.qos,
             anti_affinity: wish.transpose()?,
-            priority: config.priority,
-            preemptible: config.preemptible,
-            metadata: config.metadata.iter().map(pair).collect::<Result<_, PoolFull>>()?,
+            priority: spec.priority,
+            preemptible: spec.preemptible,
+            metadata: metadata.into_boxed_slice(),
         })
     }
 
@@ -72,7 +90,7 @@ impl SharedVmConfig {
         let wish = self.anti_affinity.as_ref();
         VmSpec {
             name: self.name.as_str(),
-            config_path: &self.config_path,
+            config_path: &self.texts[..self.path_end],
             tenant: self.tenant.as_str(),
             gpu_spec: self.gpu_spec.as_str(),
             resources: self.resources,
@@ -99,23 +117,30 @@ impl SharedVmConfig {
     /// Metadata: unique keys, ascending.
     #[must_use]
     pub fn metadata(&self) -> SharedPairs<'_> {
-        SharedPairs(self.metadata.iter())
+        SharedPairs { keys: self.metadata.iter(), texts: &self.texts, start: self.path_end }
     }
 }
 
 /// The pairs of a [`SharedVmConfig`]'s metadata.
 #[derive(Debug, Clone)]
-pub struct SharedPairs<'c>(slice::Iter<'c, (InternedString, Box<str>)>);
+pub struct SharedPairs<'c> {
+    keys: slice::Iter<'c, SharedPair>,
+    texts: &'c str,
+    /// Where the next value begins.
+    start: usize,
+}
 
 impl<'c> Iterator for SharedPairs<'c> {
     type Item = (&'c str, &'c str);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|(key, value)| (key.as_str(), &**value))
+        let (key, end) = self.keys.next()?;
+        let value = &self.texts[mem::replace(&mut self.start, *end)..*end];
+        Some((key.as_str(), value))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
+        self.keys.size_hint()
     }
 }
 
@@ -218,7 +243,7 @@ impl ConfigCache {
             load(&mut config).map_err(LoadError::Loader)?;
             check(name, &config).map_err(LoadError::Config)?;
             built = true;
-            SharedVmConfig::new(&self.names, &config).map_err(LoadError::Names)
+            SharedVmConfig::new(&self.names, config.view()).map_err(LoadError::Names)
         })?;
         // Now that it is in the cache, so that no other thread takes it for one that was evicted.
         if built {
