@@ -76,7 +76,13 @@ impl Measured {
 
     /// The contender of a role that takes the least time.
     pub(super) fn best(&self, group: &str, role: Role, threads: usize) -> Option<&str> {
-        let of_role = self.contenders(group, threads).into_iter().filter(|(_, its)| *its == role);
+        self.best_but(group, role, threads, "")
+    }
+
+    /// The same among all others than `but`.
+    pub(super) fn best_but(&self, group: &str, role: Role, threads: usize, but: &str) -> Option<&str> {
+        let others = self.contenders(group, threads).into_iter();
+        let of_role = others.filter(|(name, its)| *its == role && *name != but);
         let timed = of_role.filter_map(|(name, _)| Some((name, self.time(group, name, threads)?.median)));
         Some(timed.min_by(|a, b| a.1.total_cmp(&b.1))?.0)
     }
@@ -147,6 +153,7 @@ mod tests {
     fn the_best_of_a_role_takes_the_least_time() {
         let all = measured("g/w ours 1 a 1\ng/w peer 1 b 3\ng/w peer 1 c 2\ng/w limit 1 d 1\ng/w peer 2 b 1");
         assert_eq!(all.best("g/w", Role::Peer, 1), Some("c"));
+        assert_eq!(all.best_but("g/w", Role::Peer, 1, "c"), Some("b"));
         assert_eq!(all.best("g/w", Role::Peer, 2), Some("b"));
         assert_eq!(all.best("g/w", Role::Control, 1), None);
         assert_eq!(all.groups(), ["g/w"]);

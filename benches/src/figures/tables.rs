@@ -47,8 +47,9 @@ fn target_line(figures: &Figures, target: &Target) -> Option<String> {
     let measured = if target.under_mimalloc { &figures.mimalloc } else { &figures.system };
     let Target { what, group, of: (name, threads), ref over, bound, .. } = *target;
     let (other, ratio) = match *over {
-        Over::BestPeer => {
-            let best = measured.best(group, Role::Peer, threads)?;
+        Over::BestPeer | Over::BestPeerBut(_) => {
+            let but = if let Over::BestPeerBut(name) = *over { name } else { "" };
+            let best = measured.best_but(group, Role::Peer, threads, but)?;
             (format!("the best peer, {best}"), measured.ratio(group, (name, threads), (best, threads))?)
         }
         Over::Named(other) => (other.to_owned(), measured.ratio(group, (name, threads), (other, threads))?),
@@ -157,7 +158,7 @@ mod tests {
             assert!(there(of.0, of.1), "{group}: {of:?}");
             match *over {
                 Over::BestPeer => {}
-                Over::Named(name) => assert!(there(name, of.1), "{group}: {name}"),
+                Over::BestPeerBut(name) | Over::Named(name) => assert!(there(name, of.1), "{group}: {name}"),
                 Over::OneThread(name) => assert!(there(name, of.1) && there(name, 1), "{group}: {name}"),
             }
         }

@@ -17,6 +17,8 @@ pub(super) struct Target {
 pub(super) enum Over {
     /// The peer that takes the least time, on as many threads.
     BestPeer,
+    /// The same without this one, which has a target of its own.
+    BestPeerBut(&'static str),
     /// One contender, on as many threads.
     Named(&'static str),
     /// Itself on one thread, by the same quotient of a control that shares nothing.
@@ -33,7 +35,7 @@ pub(super) enum Bound {
 }
 
 use Bound::{AtMost, Faster};
-use Over::{BestPeer, Named, OneThread};
+use Over::{BestPeer, BestPeerBut, Named, OneThread};
 
 const fn on(
     threads: usize,
@@ -119,8 +121,8 @@ pub(super) const ALL: &[Target] = &[
     alone("take and return a 1 KiB buffer", "pool/buffer-1k", VECS, Named(STACK), AtMost(1.5)),
     on(2, "the same on 2 threads", "pool/buffer-1k", VECS, Named(STACK), AtMost(1.5)),
     alone("the same", "pool/buffer-1k", VECS, Named("malloc"), Faster(1.0)),
-    alone("the same", "pool/buffer-1k", VECS, BestPeer, Faster(2.5)),
-    on(2, "the same on 2 threads", "pool/buffer-1k", VECS, BestPeer, Faster(8.0)),
+    alone("the same", "pool/buffer-1k", VECS, BestPeerBut("malloc"), Faster(2.5)),
+    on(2, "the same on 2 threads", "pool/buffer-1k", VECS, BestPeerBut("malloc"), Faster(8.0)),
     alone("take and return a proposal", "pool/proposal", OBJECTS, Named(STACK), AtMost(1.5)),
     on(2, "the same on 2 threads", "pool/proposal", OBJECTS, Named(STACK), AtMost(1.5)),
     alone(
