@@ -14,9 +14,41 @@ use std::alloc::Layout;
 use std::ops::Range;
 
 /// Lists and boxes within one another, at most. Structs in structs do not count.
+///
+/// ```
+/// use blixard_arena::archive::DEPTH_MAX;
+///
+/// // A tree of zones, racks and nodes is nowhere near it; what somebody nests to exhaust a stack is refused.
+/// let levels = ["region", "zone", "rack", "node", "device"];
+/// assert!(levels.len() < DEPTH_MAX as usize);
+/// ```
 pub const DEPTH_MAX: u32 = 64;
 
 /// The context in which archived types are checked: the `C` of their `CheckBytes<C>`.
+///
+/// ```
+/// use blixard_arena::archive::{self, Checker, Schema, rkyv};
+/// use rkyv::bytecheck::CheckBytes;
+///
+/// /// One reader for every type of entry: whatever can be checked.
+/// fn read<T>(entry: &[u8]) -> Option<&T::Archived>
+/// where
+///     T: Schema<Archived: for<'c> CheckBytes<Checker<'c>>>,
+/// {
+///     archive::access::<T>(entry).ok()
+/// }
+///
+/// # #[derive(rkyv::Archive, rkyv::Serialize)]
+/// # #[rkyv(crate = rkyv)]
+/// # struct Ping(u64);
+/// # impl Schema for Ping {
+/// #     const NAME: &'static str = "example.ping";
+/// # }
+/// let entry = archive::encode(&Ping(7))?;
+/// assert_eq!(read::<Ping>(&entry).map(|ping| ping.0.to_native()), Some(7));
+/// assert!(read::<Ping>(&entry[1..]).is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Checker<'a> {
     payload: &'a [u8],
@@ -185,12 +217,47 @@ unsafe impl ArchiveContext for Checker<'_> {
 /// # Safety
 ///
 /// `check_text` says yes only where `bytes` bytes of UTF-8 begin at `address`, which stay as they are for as long as the archive lives.
+///
+/// ```
+/// use blixard_arena::archive::{self, Schema, Text, TextContext, rkyv};
+/// use rkyv::rancor::Source;
+/// use rkyv::validation::ArchiveContext;
+///
+/// /// Folders in folders: a type within itself has its bounds written by hand, this one among them.
+/// #[derive(rkyv::Archive, rkyv::Serialize)]
+/// #[rkyv(crate = rkyv)]
+/// #[rkyv(serialize_bounds(__S: rkyv::ser::Writer + rkyv::ser::Allocator, __S::Error: Source))]
+/// #[rkyv(bytecheck(bounds(__C: ArchiveContext + TextContext, __C::Error: Source)))]
+/// struct Folder {
+///     #[rkyv(with = Text)]
+///     name: String,
+///     #[rkyv(omit_bounds)]
+///     folders: Vec<Folder>,
+/// }
+/// impl Schema for Folder {
+///     const NAME: &'static str = "example.folder";
+/// }
+///
+/// let leaf = Folder { name: "images".to_owned(), folders: Vec::new() };
+/// let bytes = archive::encode(&Folder { name: "lib".to_owned(), folders: vec![leaf] })?;
+/// assert_eq!(archive::access::<Folder>(&bytes)?.folders[0].name, *"images");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub unsafe trait TextContext: Fallible {
     /// Checks that the payload has UTF-8 there that nobody has claimed, and claims it.
     ///
     /// # Errors
     ///
     /// What is there instead.
+    ///
+    /// ```
+    /// use blixard_arena::archive::TextContext;
+    ///
+    /// /// How a type of one's own that leads to a text checks itself.
+    /// fn check<C: TextContext>(name: &str, context: &mut C) -> Result<(), C::Error> {
+    ///     context.check_text(name.as_ptr(), name.len())
+    /// }
+    /// ```
     fn check_text(&mut self, address: *const u8, bytes: usize) -> Result<(), Self::Error>;
 }
 

@@ -54,15 +54,79 @@ where
 /// A deserializer that has an arena: the bound of `Deserialize` for types that borrow from it.
 ///
 /// Needed by name only where a derive's bounds are written by hand: see [the module](super) on types that share an archived form.
+///
+/// ```
+/// use blixard_arena::archive::{ArenaDecoder, DecodeError, Text, rkyv};
+///
+/// #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+/// #[rkyv(crate = rkyv)]
+/// struct StoredZone(#[rkyv(with = Text)] String);
+///
+/// /// A field whose place in the arena is chosen by hand: it says how it is built wherever there is an arena.
+/// struct Upper<'a>(&'a str);
+///
+/// impl<'a, D: ArenaDecoder<'a> + ?Sized> rkyv::Deserialize<Upper<'a>, D> for ArchivedStoredZone {
+///     fn deserialize(&self, decoder: &mut D) -> Result<Upper<'a>, DecodeError> {
+///         use blixard_arena::arena::AnyArena;
+///         let text = decoder.arena().try_alloc_str(self.0.as_str())?;
+///         text.make_ascii_uppercase();
+///         Ok(Upper(text))
+///     }
+/// }
+/// ```
 pub trait ArenaDecoder<'a>: Fallible<Error = DecodeError> {
     /// Which kind of arena.
+    ///
+    /// ```
+    /// use blixard_arena::archive::ArenaDecoder;
+    /// use blixard_arena::SharedArena;
+    ///
+    /// /// Decodes into arenas that threads share, and no others.
+    /// fn arena_of<'a, D: ArenaDecoder<'a, Arena = SharedArena>>(decoder: &D) -> &'a SharedArena {
+    ///     decoder.arena()
+    /// }
+    /// ```
     type Arena: AnyArena + 'a;
 
     /// Where to build.
+    ///
+    /// ```
+    /// use blixard_arena::archive::{ArenaDecoder, DecodeError};
+    /// use blixard_arena::arena::AnyArena;
+    ///
+    /// /// What a `deserialize` of one's own does with a text.
+    /// fn text_in<'a, D: ArenaDecoder<'a>>(text: &str, decoder: &D) -> Result<&'a str, DecodeError> {
+    ///     Ok(decoder.arena().try_alloc_str(text)?)
+    /// }
+    /// ```
     fn arena(&self) -> &'a Self::Arena;
 }
 
 /// What [`decode_in`] hands to rkyv's `Deserialize<T, D>` as `D`.
+///
+/// ```
+/// use blixard_arena::Arena;
+/// use blixard_arena::archive::{self, DecodeError, Decoder, Schema, rkyv};
+///
+/// /// A copy of whatever was read, in the arena of whoever wants to change it.
+/// fn copied<'a, T>(archived: &T::Archived, arena: &'a Arena) -> Result<T, DecodeError>
+/// where
+///     T: Schema<Archived: rkyv::Deserialize<T, Decoder<'a, Arena>>>,
+/// {
+///     archive::decode_in(archived, arena)
+/// }
+///
+/// # #[derive(Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+/// # #[rkyv(crate = rkyv)]
+/// # struct Ping(u64);
+/// # impl Schema for Ping {
+/// #     const NAME: &'static str = "example.ping";
+/// # }
+/// let entry = archive::encode(&Ping(7))?;
+/// let arena = Arena::new();
+/// assert_eq!(copied::<Ping>(archive::access::<Ping>(&entry)?, &arena)?, Ping(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Decoder<'a, A> {
     arena: &'a A,
 }

@@ -98,6 +98,32 @@ pub fn aligned(bytes: &[u8]) -> Bytes {
 
 /// What writes an archive: the `S` of rkyv's `Serialize<S>`. Types with shared pointers are not for it: mark their fields
 /// `with = rkyv::with::Unshare`.
+///
+/// ```
+/// use blixard_arena::archive::{self, EncodeError, Encoder, Schema, rkyv};
+/// use bytes::Bytes;
+///
+/// /// A log that takes whatever can be archived.
+/// struct Log(Vec<Bytes>);
+///
+/// impl Log {
+///     fn append<T: Schema + rkyv::Serialize<Encoder>>(&mut self, entry: &T) -> Result<(), EncodeError> {
+///         self.0.push(archive::encode(entry)?);
+///         Ok(())
+///     }
+/// }
+///
+/// # #[derive(rkyv::Archive, rkyv::Serialize)]
+/// # #[rkyv(crate = rkyv)]
+/// # struct Ping(u64);
+/// # impl Schema for Ping {
+/// #     const NAME: &'static str = "example.ping";
+/// # }
+/// let mut log = Log(Vec::new());
+/// log.append(&Ping(7))?;
+/// assert!(archive::access::<Ping>(&log.0[0]).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Encoder {
     /// Where the header begins, at a multiple of `ALIGNMENT`, in the frame that was taken last. That is empty until the archive is done; bytes
     /// before the header are zeroes.

@@ -171,18 +171,45 @@ impl Fault {
     }
 
     /// Where: the byte that is not UTF-8, the value that is misaligned, or the beginning of the innermost list, box or root that has a bad field.
+    ///
+    /// ```
+    /// use blixard_arena::archive::Fault;
+    ///
+    /// // An operator's next step: a look at the bytes around it.
+    /// fn around(fault: &Fault, entry: &[u8]) -> Vec<u8> {
+    ///     entry.iter().skip(fault.offset().saturating_sub(8)).take(16).copied().collect()
+    /// }
+    /// ```
     #[must_use]
     pub fn offset(&self) -> usize {
         self.0.offset.unwrap_or(HEADER_BYTES)
     }
 
     /// The way from the root, as in `ArchivedBatch.proposals[3].name`; empty at the root itself. 1,024 bytes at most.
+    ///
+    /// ```
+    /// use blixard_arena::archive::Fault;
+    ///
+    /// // A figure per field tells a broken writer from a broken disk.
+    /// fn is_of_the_name(fault: &Fault) -> bool {
+    ///     fault.path().ends_with(".name")
+    /// }
+    /// ```
     #[must_use]
     pub fn path(&self) -> &str {
         &self.0.path
     }
 
     /// What is there and should not be.
+    ///
+    /// ```
+    /// use blixard_arena::archive::Fault;
+    ///
+    /// // For people who know the place already, from the line of a log before.
+    /// fn told(entry: u64, fault: &Fault) -> String {
+    ///     format!("entry {entry} cannot be read: {}", fault.what())
+    /// }
+    /// ```
     #[must_use]
     pub fn what(&self) -> &str {
         &self.0.what

@@ -9,15 +9,55 @@ use super::errors::ArchiveError;
 use twox_hash::XxHash3_64;
 
 /// An archive's address is a multiple of this, so that the payload behind the header, and all in it, is aligned.
+///
+/// ```
+/// use blixard_arena::archive::ALIGNMENT;
+///
+/// #[repr(align(16))] // a receive buffer in whose front archives can be accessed without a copy
+/// struct Received([u8; 1500]);
+/// assert_eq!(align_of::<Received>(), ALIGNMENT);
+/// ```
 pub const ALIGNMENT: usize = 16;
 
 /// Bytes of the header. A multiple of [`ALIGNMENT`].
+///
+/// ```
+/// use blixard_arena::archive::HEADER_BYTES;
+///
+/// // What a log entry of so many bytes costs beside its payload.
+/// let share = |entry_bytes: usize| HEADER_BYTES * 100 / entry_bytes;
+/// assert_eq!((share(100), share(4096)), (32, 0));
+/// ```
 pub const HEADER_BYTES: usize = 32;
 
 /// A payload's bytes at most: relative pointers have 32 bits and a sign.
+///
+/// ```
+/// use blixard_arena::archive::PAYLOAD_BYTES_MAX;
+///
+/// // A batch that may not pass one message's limit of 64 MiB is never refused for its length.
+/// const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// const { assert!(MESSAGE_BYTES_MAX < PAYLOAD_BYTES_MAX) };
+/// ```
 pub const PAYLOAD_BYTES_MAX: usize = i32::MAX as usize;
 
 /// The newest form of header and payload, which is what is written. All older ones are read.
+///
+/// ```
+/// use blixard_arena::archive::{self, FORMAT_NEWEST, Header, Schema, rkyv};
+///
+/// #[derive(rkyv::Archive, rkyv::Serialize)]
+/// #[rkyv(crate = rkyv)]
+/// struct Ping(u64);
+/// impl Schema for Ping {
+///     const NAME: &'static str = "example.ping";
+/// }
+///
+/// // Before a roll-out: does the log hold entries that the oldest node could not read?
+/// let entry = archive::encode(&Ping(7))?;
+/// assert!(Header::of(&entry)?.format <= FORMAT_NEWEST);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub const FORMAT_NEWEST: u16 = 1;
 
 /// No text in any encoding begins so, and a copy that strips the eighth bit shows.
@@ -88,9 +128,43 @@ const _: () = {
 /// ```
 pub trait Schema: rkyv::Archive {
     /// The name, unique among all that may be mixed up with it. It stays when the type is renamed.
+    ///
+    /// ```
+    /// # use blixard_arena::archive::{Schema, rkyv, tag};
+    /// # #[derive(rkyv::Archive, rkyv::Serialize)]
+    /// # #[rkyv(crate = rkyv)]
+    /// # struct VmConfigOfTheSchedulerCrate(u64);
+    /// impl Schema for VmConfigOfTheSchedulerCrate {
+    ///     const NAME: &'static str = "scheduler.vm-config"; // and whatever the type is called next year
+    /// }
+    /// assert_eq!(tag(VmConfigOfTheSchedulerCrate::NAME), tag("scheduler.vm-config"));
+    /// ```
     const NAME: &'static str;
 
     /// The version of what is archived under the name.
+    ///
+    /// ```
+    /// use blixard_arena::archive::{self, ArchiveError, Schema, rkyv};
+    ///
+    /// #[derive(rkyv::Archive, rkyv::Serialize)]
+    /// #[rkyv(crate = rkyv)]
+    /// struct Lease { seconds: u32 }
+    /// impl Schema for Lease {
+    ///     const NAME: &'static str = "example.lease";
+    /// }
+    ///
+    /// #[derive(rkyv::Archive, rkyv::Serialize)]
+    /// #[rkyv(crate = rkyv)]
+    /// struct LeaseInMillis { millis: u32 } // the same bytes, another meaning
+    /// impl Schema for LeaseInMillis {
+    ///     const NAME: &'static str = "example.lease";
+    ///     const VERSION: u32 = 2;
+    /// }
+    ///
+    /// let old = archive::encode(&Lease { seconds: 30 })?;
+    /// assert!(matches!(archive::access::<LeaseInMillis>(&old), Err(ArchiveError::OtherVersion { found: 1, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     const VERSION: u32 = 1;
 }
 

@@ -55,6 +55,15 @@ pub struct ArchivedText {
 
 impl ArchivedText {
     /// The text.
+    ///
+    /// ```
+    /// use blixard_arena::archive::ArchivedText;
+    ///
+    /// fn shortest<'a>(names: &[&'a ArchivedText]) -> Option<&'a str> {
+    ///     names.iter().map(|name| name.as_str()).min_by_key(|name| name.len()) // outlives the list, not the bytes
+    /// }
+    /// # assert!(shortest(&[]).is_none());
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn as_str(&self) -> &str {

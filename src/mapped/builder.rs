@@ -51,12 +51,43 @@ pub struct TableBuilder {
 
 impl TableBuilder {
     /// Names of a table, at most: 268,435,456.
+    ///
+    /// ```
+    /// use blixard_arena::mapped::TableBuilder;
+    ///
+    /// const TENANTS: usize = 100_000;
+    /// const MACHINES: usize = 1_000;
+    /// const { assert!(TENANTS * MACHINES < TableBuilder::NAMES_MAX, "a name for each machine of each tenant fits one table") };
+    /// ```
     pub const NAMES_MAX: usize = NAMES_MAX;
     /// Bytes of a name, at most: 65,535.
+    ///
+    /// ```
+    /// use blixard_arena::mapped::TableBuilder;
+    ///
+    /// let path = "/var/lib/images/".repeat(8); // a path of the file system has 4,096 bytes at most
+    /// assert!(path.len() < 4096 && 4096 < TableBuilder::NAME_BYTES_MAX);
+    /// ```
     pub const NAME_BYTES_MAX: usize = NAME_BYTES_MAX;
     /// Bytes of a value, at most: 1 GiB.
+    ///
+    /// ```
+    /// use blixard_arena::mapped::TableBuilder;
+    ///
+    /// // Reads what is to be a value only if it can be one.
+    /// let fits = |file_bytes: u64| file_bytes <= TableBuilder::VALUE_BYTES_MAX as u64;
+    /// assert!(fits(64 << 20) && !fits(4 << 30));
+    /// ```
     pub const VALUE_BYTES_MAX: usize = VALUE_BYTES_MAX;
     /// Bytes of a file, at most: 16 GiB.
+    ///
+    /// ```
+    /// use blixard_arena::mapped::TableBuilder;
+    ///
+    /// // How many tables a store of so many bytes is to be split into.
+    /// let tables = |bytes: u64| bytes.div_ceil(TableBuilder::FILE_BYTES_MAX / 2);
+    /// assert_eq!((tables(1 << 30), tables(64 << 30)), (1, 8));
+    /// ```
     pub const FILE_BYTES_MAX: u64 = FILE_BYTES_MAX;
 
     /// A builder without names.
