@@ -38,9 +38,11 @@ impl Kind for Arenas {
 }
 
 impl Arenas {
-    /// A new block, its first chunk sized by what the thread has seen.
+    /// A new block, its first chunk sized by what the thread has seen: a sixteenth of the budget at most. A request that was greedy would
+    /// otherwise have each later one begin with all that it may hold, in the hands of its first thread.
     pub(super) fn make<E: Refusal>(options: &ArenaOptions, history: Option<&History>) -> Result<Box<Block>, E> {
         let learnt = history.map_or(0, |history| history.first_chunk(options.retain_bytes_max));
+        let learnt = learnt.min(options.budget_bytes_max / 16);
         let first_chunk = if learnt == 0 { options.first_chunk_bytes } else { learnt };
         Block::boxed(options, first_chunk)
     }
@@ -131,6 +133,9 @@ impl ArenaPool {
     ///
     /// As [`acquire`](Self::acquire).
     ///
+    /// It begins with at most a quarter of its budget in hand, so that its other threads find room: what earlier requests left beyond that is
+    /// freed first.
+    ///
     /// ```
     /// let pool = blixard_arena::ArenaPool::new();
     /// let arena = pool.acquire_shared();
@@ -171,7 +176,9 @@ impl ArenaPool {
     #[inline(always)]
     fn acquire_shared_or<E: Refusal>(&self) -> Result<PooledSharedArena, E> {
         let options = &self.recycler.kind().options;
-        let block = self.recycler.take(|history| Arenas::make(options, history))?.item;
+        let mut block = self.recycler.take(|history| Arenas::make(options, history))?.item;
+        // SAFETY: just taken: ours alone.
+        unsafe { block.as_mut() }.leave_room(options.budget_bytes_max);
         let link = self.recycler.link();
         // SAFETY: the block was just taken from this pool.
         unsafe { Block::share(block, link) };

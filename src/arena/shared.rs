@@ -94,6 +94,23 @@ impl Block {
         Ok(block)
     }
 
+    /// Lets go of what earlier requests left if it is more than a quarter of the budget of the shared arena that the block comes to:
+    /// the arena's other threads need the rest.
+    #[inline(always)]
+    pub(super) fn leave_room(&mut self, budget_bytes: usize) {
+        if self.arena.own_ledger().held() > budget_bytes / 4 {
+            self.let_chunks_go();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn let_chunks_go(&mut self) {
+        self.arena.drop_spare();
+        self.arena.replace_chunks(0, 0);
+        self.rebook();
+    }
+
     /// Makes a pooled block the root of a shared arena.
     ///
     /// # Safety
@@ -339,6 +356,7 @@ impl SharedArena {
         let mut taken = taken.inspect_err(|_| ledger.refund(size_of::<Block>()))?;
         // SAFETY: just taken or made: ours alone.
         let block = unsafe { taken.as_mut() };
+        block.leave_room(self.root().options.budget_bytes_max);
         let held = block.arena.held();
         if held > 0 && ledger.reserve(held, held).is_err() {
             // What it kept from earlier requests does not fit this one's budget: go on without.

@@ -158,3 +158,23 @@ fn a_greedy_request_ends_alone_among_a_thousand() {
     // And whoever comes next has the whole budget.
     greedy(&pool.acquire());
 }
+
+/// The pool has learnt from a greedy request, and has its arena: a later request that two threads share is served all the same, in a
+/// block that is new and in the one that the greedy request left.
+#[test]
+fn a_greedy_request_leaves_room_for_the_threads_of_later_ones() {
+    let pool = ArenaOptions::new().budget_bytes_max(BUDGET).pool();
+    greedy(&pool.acquire());
+    let shared = [pool.acquire_shared(), pool.acquire_shared()];
+    assert!(shared.iter().all(|guard| guard.figures().reserved_bytes <= BUDGET / 4), "{shared:?}");
+    for guard in shared {
+        assert!(guard.try_alloc_str("the first thread's").is_ok());
+        let others = (0..4).map(|_| {
+            let guard = guard.clone();
+            std::thread::spawn(move || guard.try_alloc_str("another thread's").map(|text| text.len()))
+        });
+        for other in others.collect::<Vec<_>>() {
+            assert_eq!(other.join().expect("a thread"), Ok(16));
+        }
+    }
+}

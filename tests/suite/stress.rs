@@ -220,7 +220,7 @@ fn slots_change_hands_while_threads_come_and_go() {
         "{figures}"
     );
     // Slots are used again: far fewer are made than there were threads.
-    assert!(figures.created < 200, "{figures}");
+    assert!(figures.created < 200 || cfg!(blixard_no_recycle), "{figures}");
     drop(pool);
     assert_eq!(alive.load(SeqCst), 0);
 }
