@@ -69,8 +69,8 @@ fn a_small_run_writes_a_whole_report() {
     let steady = |at: usize| number(&strategies[at], "/steady_allocator_calls_per_request");
     // Eight VMs with three texts, a reason, a decision's reason each, and their metadata.
     assert!(steady(0) > 8.0 * 5.0 * 2.0 && (steady(0) - steady(1)).abs() < 1e-9, "{} {}", steady(0), steady(1));
-    // Every VM of so short a run is met for the first time, so the pooled strategy makes a config of each for its cache.
-    assert!(steady(2) < steady(0) / 4.0, "{} {}", steady(2), steady(0));
+    // Though every VM of so short a run is met for the first time, and the pooled strategy makes a config of each for its cache.
+    assert!(steady(2) < steady(0) / 10.0, "{} {}", steady(2), steady(0));
     assert!(steady(3) < 1.0 && steady(4) < 1.0, "{} {}", steady(3), steady(4));
     for phase in ["build", "release", "total"] {
         assert!(number(&report, &format!("/ratios/heap~1arena/{phase}")) > 0.0);

@@ -7,7 +7,9 @@
 //! Cost: no heap call once the pools are warm and the configs known, but for the backtraces of sampled leak sites; for each VM a
 //! shard's lock for reading and an `Arc`'s clone and drop.
 
+use std::borrow::Borrow;
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 use std::mem;
 use std::sync::Arc;
 
@@ -29,7 +31,31 @@ const CONFIGS_MAX: usize = 16_384;
 #[derive(Debug)]
 struct Configs {
     names: StringPool,
-    by_name: ArcCache<String, SharedVmConfig>,
+    by_name: ArcCache<ByName, SharedVmConfig>,
+}
+
+/// A config as its own key, so that its name is stored once: hashes and compares as the name does.
+#[derive(Debug)]
+struct ByName(Arc<SharedVmConfig>);
+
+impl Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        self.0.spec().name
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        Borrow::<str>::borrow(self) == Borrow::<str>::borrow(other)
+    }
+}
+
+impl Eq for ByName {}
+
+impl Hash for ByName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Borrow::<str>::borrow(self).hash(state);
+    }
 }
 
 impl Configs {
@@ -53,7 +79,7 @@ impl Configs {
         let view = VmConfigView { spec: *spec, metadata: sorted.iter().copied() };
         let shared = Arc::new(SharedVmConfig::new(&self.names, view)?);
         // Another thread's may be there by now, of another request: the newest stays, and who has one keeps it.
-        self.by_name.insert(spec.name.to_owned(), Arc::clone(&shared));
+        self.by_name.insert(ByName(Arc::clone(&shared)), Arc::clone(&shared));
         Ok(shared)
     }
 }
