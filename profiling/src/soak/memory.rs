@@ -2,8 +2,8 @@
 //!
 //! The first fifth of the samples is warm-up: pools fill, and the allocator learns. The rest is halved, and the median of the second half is
 //! compared with that of the first: more than a twentieth and [`SLACK_MIB`] above is growth. Medians, because the most that is resident at
-//! one time depends on which large requests meet. A leak is seen once it is more than what the allocator holds free after the warm-up, some
-//! 70 MiB on two processors: in three minutes of a release build that is 20 bytes a request.
+//! one time depends on which large requests meet. A leak is seen once it is more than what the allocator holds free after the
+//! warm-up: the longer a soak, the smaller the leak that it finds.
 
 use std::fmt::{self, Write as _};
 use std::fs;
