@@ -10,8 +10,11 @@ use super::builds::Builds;
 use super::entries::{Hashed, Kept, Leaving, Left, PassOn, Sought, Stamps, Weights, hash};
 use super::figures::{CacheFigures, Counts};
 use super::reader::CacheReader;
-use quick_cache::sync::Cache;
-use quick_cache::{Equivalent, OptionsBuilder};
+#[cfg(blixard_loom)]
+use super::stand_in::{Cache, OptionsBuilder};
+use quick_cache::Equivalent;
+#[cfg(not(blixard_loom))]
+use quick_cache::{OptionsBuilder, sync::Cache};
 use std::borrow::ToOwned;
 use std::convert::Infallible;
 use std::fmt;

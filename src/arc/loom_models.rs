@@ -1,12 +1,12 @@
 //! Models of building once and of the batches' counts: loom runs them through every order of steps that the memory model allows.
 //!
 //! `RUSTFLAGS="--cfg blixard_loom" cargo test --release -p blixard-arena --features cache --lib arc::loom_models`. What is built reports two users without an order between
-//! them, and how often it was dropped. The counts of std's `Arc` are not loom's, and not ours to prove; `ArcCache` goes the same way to a miss
-//! as `WeakCache`, with quick_cache behind it, whose locks loom cannot see. Models that are too large to be run through are bounded to
+//! them, and how often it was dropped. The counts of std's `Arc` are not loom's, and not ours to prove; a lock and a list stand in for
+//! quick_cache, whose locks loom cannot see (`stand_in`). Models that are too large to be run through are bounded to
 //! a number of preemptions; `LOOM_MAX_PREEMPTIONS` overrides it.
 #![forbid(unsafe_code)]
 
-use super::{ArcCloneBatcher, BatchedArc, WeakCache};
+use super::{ArcCache, ArcCloneBatcher, BatchedArc, WeakCache};
 use crate::sync::Witness;
 use loom::thread;
 use std::sync::Arc;
@@ -132,6 +132,87 @@ fn a_builder_waits_for_another_threads_key() {
         };
         let mine = *cache.get_or_build(&2, || 2);
         assert_eq!((mine, other.join().unwrap()), (2, 3));
+    });
+}
+
+/// What nobody holds is swept, here and by whoever enters a new key, while another thread asks for it: a key has one living value.
+#[test]
+fn a_sweep_takes_nothing_that_is_held() {
+    model(Some(3), || {
+        let cache = WeakCache::<u8, Thing>::new();
+        let dropped = Arc::new(AtomicUsize::new(0));
+        drop(cache.get_or_build(&7, || Thing::built(&dropped)));
+        let ask = {
+            let (cache, dropped) = (cache.clone(), Arc::clone(&dropped));
+            move |key: u8| {
+                let value = cache.get_or_build(&key, || Thing::built(&dropped));
+                value.witness.look();
+                value
+            }
+        };
+        let other = thread::spawn({
+            let ask = ask.clone();
+            move || ask(7)
+        });
+        let third = thread::spawn(move || ask(8));
+        cache.sweep();
+        let (seven, eight) = (other.join().unwrap(), third.join().unwrap());
+        assert!(cache.get(&7).is_some_and(|found| Arc::ptr_eq(&found, &seven)));
+        assert!(cache.get(&8).is_some_and(|found| Arc::ptr_eq(&found, &eight)));
+        assert_eq!(dropped.load(SeqCst), 1, "the one that nobody held");
+        drop((seven, eight));
+        cache.sweep();
+        assert_eq!((cache.figures().entries, dropped.load(SeqCst)), (0, 3));
+    });
+}
+
+/// One thread changes the source and then its entry, in one of three ways; a reader beside it looks it up again and again.
+fn change_beside_a_reader(preemptions: Option<usize>, change: fn(&ArcCache<u8, usize>)) {
+    model(preemptions, move || {
+        let cache = ArcCache::<u8, usize>::with_entries_max(1);
+        let version = Arc::new(AtomicUsize::new(0));
+        let changed = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+        let mut reader = cache.reader();
+        reader.get_or_build(&7, || 0);
+        let other = {
+            let (version, changed) = (Arc::clone(&version), Arc::clone(&changed));
+            thread::spawn(move || {
+                let mut last = 0;
+                for _ in 0..2 {
+                    let told = changed.load(SeqCst);
+                    let found = **reader.get_or_build(&7, || version.load(SeqCst));
+                    assert!(found >= last && found >= usize::from(told), "{found} after {last}, told: {told}");
+                    last = found;
+                }
+            })
+        };
+        version.store(1, SeqCst);
+        change(&cache);
+        changed.store(true, SeqCst);
+        assert_eq!(*cache.get_or_build(&7, || version.load(SeqCst)), 1);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reader_finds_no_value_that_was_removed() {
+    change_beside_a_reader(None, |cache| {
+        cache.remove(&7);
+    });
+}
+
+#[test]
+fn a_reader_finds_no_value_that_was_replaced() {
+    change_beside_a_reader(None, |cache| {
+        cache.insert(7, 1);
+    });
+}
+
+/// The bound is one entry: another key takes its place.
+#[test]
+fn a_reader_finds_no_value_that_was_evicted() {
+    change_beside_a_reader(None, |cache| {
+        cache.get_or_build(&8, || 8);
     });
 }
 

@@ -52,6 +52,8 @@ mod figures;
 mod loom_models;
 mod optimize;
 mod reader;
+#[cfg(blixard_loom)]
+mod stand_in;
 mod weak;
 
 pub use batch::{ArcCloneBatcher, BatchedArc};

@@ -107,6 +107,8 @@ mod errors;
 mod frames;
 mod header;
 mod list;
+#[cfg(all(test, blixard_loom))]
+mod loom_models;
 mod text;
 
 pub use access::{Checked, access};

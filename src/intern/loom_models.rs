@@ -5,6 +5,7 @@
 //! them. `sync::model` says how models are run.
 #![forbid(unsafe_code)]
 
+use super::account::Account;
 use super::hash::TextHash;
 use super::pool::{StringPin, StringPool};
 use super::string::{InternedString, Name};
@@ -211,4 +212,34 @@ fn one_of_two_handles_is_the_last() {
         let name = let_go(held(&pool, "b"));
         order.run([name, Box::new(move || drop(other)), Box::new(move || drop(pool))]);
     });
+}
+
+/// Names and bytes are booked and taken off on three threads: the account never says more than it allows, what is refused leaves it as
+/// it was, and at the end it holds what was not taken off.
+#[test]
+fn an_account_never_holds_more_than_it_allows() {
+    let book: fn(&Arc<Account>) -> [bool; 2] = |account| {
+        let booked = [account.reserve(2).is_ok(), account.add_entry().is_ok()];
+        assert!(account.bytes() <= account.bytes_max && account.entries() <= account.entries_max);
+        booked
+    };
+    let book_and_free: fn(&Arc<Account>) -> [bool; 2] = |account| {
+        if account.reserve(2).is_ok() {
+            account.refund(2);
+        }
+        if account.add_entry().is_ok() {
+            account.remove_entries(1);
+        }
+        [false; 2]
+    };
+    race(
+        Some(3),
+        || Arc::new(Account::new(3, 1)),
+        [book, book, book_and_free],
+        |account, booked| {
+            let count = |what: usize| booked.iter().filter(|booked| booked[what]).count();
+            assert_eq!((account.bytes(), account.entries()), (2 * count(0), count(1)));
+            assert!(account.bytes() <= 3 && account.entries() <= 1);
+        },
+    );
 }

@@ -1,7 +1,7 @@
 //! Which blocks of a table were found to be as they were written: a bit for each, set at its first touch by whoever comes first.
 //!
-//! Stands under `Table`. One step, so nothing to model: a bit says something about bytes that nobody alters, and publishes nothing;
-//! two threads that check one block come to the same result.
+//! Stands under `Table`. A bit says something about bytes that nobody alters, and publishes nothing; two threads that check one block
+//! come to the same result.
 //!
 //! Invariants: a bit is set only after the block's checksum was found right, and never cleared. Cost: one heap call per table.
 #![forbid(unsafe_code)]

@@ -40,6 +40,8 @@ mod crashes;
 mod error;
 mod format;
 mod index;
+#[cfg(all(test, blixard_loom))]
+mod loom_models;
 mod replace;
 mod table;
 

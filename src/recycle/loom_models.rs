@@ -6,8 +6,8 @@
 
 use super::depot::{Batch, Depot};
 use super::recycler::{Kind, Limits, Link, Recycler, Taken};
-use super::registry::end_thread;
-use crate::sync::{Part, Witness, model};
+use super::registry::{Places, end_thread};
+use crate::sync::{AtomicU32, Part, Witness, model, race};
 use std::convert::Infallible;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -380,5 +380,30 @@ fn a_closed_recycler_with_items_out_keeps_its_slots_apart() {
         drop(second);
         end_thread();
         counts.assert_all_freed(2);
+    });
+}
+
+/// Recyclers that live at once share no place while there are enough; what two that were made at once have done to the counts is
+/// undone when they go.
+#[test]
+fn recyclers_that_live_at_once_have_places_of_their_own() {
+    fn used(places: &Places<2>) -> [u32; 2] {
+        places.0.each_ref().map(|used| used.load(SeqCst))
+    }
+    let make = || Arc::new(Places([AtomicU32::new(0), AtomicU32::new(0)]));
+    let lives: fn(&Arc<Places<2>>) -> usize = |places| places.take();
+    let goes: fn(&Arc<Places<2>>) -> usize = |places| {
+        places.leave(places.take());
+        places.take()
+    };
+    race(Some(3), make, [lives, goes], |places, taken| {
+        assert_ne!(taken[0], taken[1]);
+        assert_eq!(used(&places), [1, 1]);
+    });
+    race(Some(2), make, [lives, goes, goes], |places, taken| {
+        let [first, second] = used(&places);
+        assert_eq!(first + second, 3, "{taken:?}");
+        taken.iter().for_each(|place| places.leave(*place));
+        assert_eq!(used(&places), [0, 0]);
     });
 }

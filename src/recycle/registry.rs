@@ -6,11 +6,9 @@
 //! Cost: a hit is two loads and a comparison; a thread's first four recyclers need no heap call.
 #![forbid(unsafe_code)]
 
-use crate::sync::{IdCache, Ordering, thread_cell, unique_id};
+use crate::sync::{AtomicU32, IdCache, Ordering, thread_cell, unique_id};
 use std::cell::{Cell, RefCell};
-// Counts that publish nothing, in a static: std's serve under loom too.
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 /// Recyclers that a thread may use in turn without looking one up; more take places by turns.
 const PLACES: usize = 64;
@@ -19,24 +17,48 @@ thread_cell! { static SLOTS: IdCache<PLACES> = IdCache::new() }
 thread_cell! { static ENDED: Cell<bool> = Cell::new(false) }
 thread_cell! { static REGISTRY: Registry = Registry(RefCell::new(Members::new())) }
 
-/// Living recyclers by place.
-static USED: [AtomicU32; PLACES] = [const { AtomicU32::new(0) }; PLACES];
+#[cfg(not(blixard_loom))]
+static USED: Places<PLACES> = Places([const { AtomicU32::new(0) }; PLACES]);
 
 /// A recycler's identifier: never used twice; its place is one of those least used. To be [let go](release_id).
 pub(super) fn new_id() -> u64 {
-    loop {
-        let loads = USED.iter().map(|used| used.load(Ordering::Relaxed));
-        let (place, used) = loads.enumerate().min_by_key(|&(_, used)| used).expect("there are places");
-        if USED[place].compare_exchange(used, used + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            return unique_id() * PLACES as u64 + place as u64;
-        }
-    }
+    // A model's recyclers share one place: statics are beside each model and no part of it. `Places` has a model of its own.
+    #[cfg(blixard_loom)]
+    let place = 0;
+    #[cfg(not(blixard_loom))]
+    let place = USED.take();
+    unique_id() * PLACES as u64 + place as u64
 }
 
 /// Lets an identifier's place be used by another.
 pub(super) fn release_id(id: u64) {
+    #[cfg(blixard_loom)]
+    let _ = id;
+    #[cfg(not(blixard_loom))]
     #[expect(clippy::cast_possible_truncation, reason = "only the low bits are kept")]
-    USED[id as usize % PLACES].fetch_sub(1, Ordering::Relaxed);
+    USED.leave(id as usize % PLACES);
+}
+
+/// Living recyclers by place.
+#[cfg_attr(all(blixard_loom, not(test)), expect(dead_code, reason = "its model alone has one"))]
+pub(super) struct Places<const N: usize>(pub(super) [AtomicU32; N]);
+
+#[cfg_attr(all(blixard_loom, not(test)), expect(dead_code, reason = "its model alone has one"))]
+impl<const N: usize> Places<N> {
+    /// One of the places that fewest use. All orderings are relaxed: the numbers publish nothing.
+    pub(super) fn take(&self) -> usize {
+        loop {
+            let loads = self.0.iter().map(|used| used.load(Ordering::Relaxed));
+            let (place, used) = loads.enumerate().min_by_key(|&(_, used)| used).expect("there are places");
+            if self.0[place].compare_exchange(used, used + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                return place;
+            }
+        }
+    }
+
+    pub(super) fn leave(&self, place: usize) {
+        self.0[place].fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The calling thread's slot of a recycler, if it is known.
@@ -186,7 +208,8 @@ mod tests {
         for id in &ids {
             uses[usize::try_from(id % PLACES as u64).unwrap()] += 1;
         }
-        let others: u32 = USED.iter().map(|used| used.load(Ordering::Relaxed)).sum::<u32>() - uses.iter().sum::<u32>();
+        let others: u32 =
+            USED.0.iter().map(|used| used.load(Ordering::Relaxed)).sum::<u32>() - uses.iter().sum::<u32>();
         let spread = uses.iter().max().unwrap() - uses.iter().min().unwrap();
         assert!(spread <= 1 + others, "{uses:?}");
         let all: std::collections::HashSet<u64> = ids.iter().copied().collect();

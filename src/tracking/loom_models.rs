@@ -5,16 +5,22 @@
 //! the hook does at their first call, at their end, and where sites are turned on.
 #![forbid(unsafe_code)]
 
+#[path = "sites/filter.rs"]
+mod filter;
 #[path = "sites/line.rs"]
 mod line;
+#[path = "sites/rules.rs"]
+mod rules;
 #[path = "sites/site.rs"]
 mod site;
 
 use super::slots::{Balance, Slot, Slots};
 use crate::sync::{Witness, add_owned, race};
+use filter::Filter;
 use line::Line;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use rules::{Rule, Rules};
 use site::Site;
 
 /// What an owner writes: `calls` as a counter is written, the witness as anything that is not atomic would be.
@@ -235,4 +241,63 @@ fn a_block_that_another_thread_frees_is_asked_for_first() {
         }
         table.assert_sums(1, 1);
     });
+}
+
+/// What an address's unwind table says.
+fn rule(address: usize) -> Rule {
+    Rule::new(address % 2 == 1, 8 * i64::try_from(address).expect("small"), None).expect("a usual one")
+}
+
+/// Two threads walk the same frames, whose rules fight for one place: each frame gets its own.
+#[test]
+fn an_address_gets_its_own_rule_whoever_stores_what() {
+    let walk: fn(&Arc<Rules>) = |rules| {
+        for address in [1, 2, 1] {
+            let found = rules.rule(address, rule);
+            assert_eq!((found.cfa(), found.base_is_frame_pointer()), (8 * address, address % 2 == 1));
+            assert!(!found.ends() && found.frame_pointer() == 0);
+        }
+    };
+    race(
+        Some(4),
+        || Arc::new(Rules([AtomicU64::new(0)])),
+        [walk, walk],
+        |rules, _| {
+            let last = rules.rule(1, |_| Rule::END);
+            assert!(last == rule(1) || last == Rule::END, "it was the last, or another took its place");
+        },
+    );
+}
+
+/// Blocks of one hash come and go on two threads: the filter says `maybe` as long as one of them is there, and no longer.
+#[test]
+fn the_filter_knows_of_each_block_that_is_there() {
+    let lives: fn(&Arc<Filter>) = |filter| {
+        filter.add(1);
+        assert!(filter.may_hold(1));
+    };
+    let goes: fn(&Arc<Filter>) = |filter| {
+        filter.add(2);
+        assert!(filter.may_hold(2));
+        filter.remove(2);
+    };
+    race(
+        Some(4),
+        || Arc::new(Filter([AtomicU8::new(0)])),
+        [lives, goes, goes],
+        |filter, _| {
+            assert!(filter.may_hold(1));
+            filter.remove(1);
+            assert!(!filter.may_hold(1));
+        },
+    );
+    // One that has counted as far as it can says `maybe` for ever.
+    race(
+        Some(3),
+        || Arc::new(Filter([AtomicU8::new(u8::MAX - 1)])),
+        [lives, goes],
+        |filter, _| {
+            assert!(filter.may_hold(1));
+        },
+    );
 }

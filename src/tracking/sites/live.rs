@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::line::{self, Line, WAYS};
-use crate::sync::{AtomicU8, AtomicU64, Ordering};
+use crate::sync::AtomicU64;
 
 /// Lines, a power of two.
 const LINES: usize = 1 << LINES_BITS;
@@ -38,35 +38,4 @@ pub(super) fn insert(address: usize, site: u16) -> bool {
 /// Takes a block out: its site, if it was written down.
 pub(super) fn remove(address: usize) -> Option<u16> {
     line::remove(lines(address), address as u64)
-}
-
-/// Says quickly that a block is not in the table, where few are: a count per hash of the address.
-pub(super) struct Filter([AtomicU8; Filter::LEN]);
-
-pub(super) static FILTER: Filter = Filter([const { AtomicU8::new(0) }; Filter::LEN]);
-
-impl Filter {
-    const LEN: usize = 1 << 14;
-
-    #[inline(always)]
-    fn count(&self, address: usize) -> &AtomicU8 {
-        let at = ((address as u64).wrapping_mul(SPREAD) >> 50) as usize;
-        &self.0[at & (Self::LEN - 1)]
-    }
-
-    /// Relaxed: who frees a block that was added got its address from whoever added it.
-    #[inline(always)]
-    pub(super) fn may_hold(&self, address: usize) -> bool {
-        self.count(address).load(Ordering::Relaxed) != 0
-    }
-
-    /// A count that has reached its most stays there: then it says `maybe` for ever.
-    pub(super) fn add(&self, address: usize) {
-        _ = self.count(address).fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_add(1));
-    }
-
-    pub(super) fn remove(&self, address: usize) {
-        let less = |count: u8| if count == u8::MAX { None } else { count.checked_sub(1) };
-        _ = self.count(address).fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-    }
 }

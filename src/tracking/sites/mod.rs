@@ -3,11 +3,14 @@
 //! Stands beside the counters, which call `recorder` for the calls that are to be recorded; `walk` gives the stack, `table` its site,
 //! `live` keeps whose each block is; `profile` and `pprof` make reports of it.
 
+mod filter;
 mod line;
 mod live;
 mod pprof;
 pub(super) mod profile;
 mod recorder;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod rules;
 mod site;
 mod table;
 mod walk;

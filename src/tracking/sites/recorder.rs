@@ -18,16 +18,18 @@
 //! block is gone. A sample costs each free a look into a filter of 16 KiB besides.
 #![forbid(unsafe_code)]
 
+use super::filter::{self, Filter};
 use super::walk::{self, FRAMES_MAX};
 use super::{live, table};
-
-use crate::sync::{AtomicU64, AtomicUsize, Ordering, thread_cell};
+use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering, thread_cell};
 use std::cell::Cell;
 
 /// 0: off. 1: each call. Above: one sample per so many bytes, on average.
 static RATE: AtomicU64 = AtomicU64::new(0);
 /// Frames kept per stack.
 static FRAMES: AtomicUsize = AtomicUsize::new(FRAMES_MAX);
+/// What a sample costs the free of a block that is in none.
+static FILTER: Filter = Filter([const { AtomicU8::new(0) }; filter::LEN]);
 /// Blocks for which there was no place.
 pub(super) static NOT_FOLLOWED: AtomicU64 = AtomicU64::new(0);
 
@@ -61,7 +63,7 @@ pub(in crate::tracking) fn may_follow(block: *mut u8) -> bool {
     match RATE.load(Ordering::Relaxed) {
         0 => false,
         1 => true,
-        _ => live::FILTER.may_hold(block.addr()),
+        _ => FILTER.may_hold(block.addr()),
     }
 }
 
@@ -124,7 +126,7 @@ fn follow(rate: u64, block: *mut u8, size: usize, number: u16) {
     table::site(number).asked(weight);
     if live::insert(block.addr(), number) {
         if rate != 1 {
-            live::FILTER.add(block.addr());
+            FILTER.add(block.addr());
         }
     } else {
         // Relaxed: a counter that publishes nothing.
@@ -144,7 +146,7 @@ pub(in crate::tracking) fn freeing(block: *mut u8, size: usize) {
 fn forget(block: *mut u8) -> Option<u16> {
     let number = live::remove(block.addr())?;
     if RATE.load(Ordering::Relaxed) != 1 {
-        live::FILTER.remove(block.addr());
+        FILTER.remove(block.addr());
     }
     Some(number)
 }
@@ -175,7 +177,7 @@ pub(in crate::tracking) fn put_back(held: Held, block: *mut u8, size: usize) {
         return table::site(number).freed(weight(rate, size));
     }
     if rate != 1 {
-        live::FILTER.add(block.addr());
+        FILTER.add(block.addr());
     }
 }
 

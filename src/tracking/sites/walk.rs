@@ -64,8 +64,9 @@ mod system {
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod tables {
+    use super::super::rules::{self, Rule, Rules};
     use super::{Stack, finish_hash, hash_with};
-    use crate::sync::{AtomicU64, OnceLock, Ordering};
+    use crate::sync::{AtomicU64, OnceLock};
     use gimli::{
         BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, LittleEndian, Pointer, RegisterRule, UnwindContext,
         UnwindContextStorage, UnwindSection as _, UnwindTableRow, X86_64,
@@ -73,75 +74,12 @@ mod tables {
     use std::ffi::{c_int, c_void};
     use std::ops::Range;
 
-    /// How to get from a frame to its caller's, in one word.
-    ///
-    /// | bits | |
-    /// |---|---|
-    /// | 0 to 15 | the canonical frame address is so many times 8 bytes above the base |
-    /// | 16 to 27 | the caller's frame pointer lies so many times 8 bytes below it; 0: unchanged |
-    /// | 28 | the base is the frame pointer, not the stack pointer |
-    /// | 29 | the walk ends here |
-    /// | 31 | set in every rule |
-    /// | 32 to 63 | in the cache: which address of those that share the place |
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    struct Rule(u32);
-
-    impl Rule {
-        const END: Self = Self(1 << 31 | 1 << 29);
-
-        fn new(base_is_frame_pointer: bool, cfa: i64, frame_pointer: Option<i64>) -> Option<Self> {
-            let eighths = |bytes: i64, max: i64| {
-                u32::try_from(bytes / 8).ok().filter(|_| bytes % 8 == 0 && bytes > 0 && bytes / 8 <= max)
-            };
-            let cfa = eighths(cfa, 0xffff)?;
-            let below = match frame_pointer {
-                Some(offset) => eighths(-offset, 0xfff)?,
-                None => 0,
-            };
-            Some(Self(1 << 31 | u32::from(base_is_frame_pointer) << 28 | below << 16 | cfa))
-        }
-
-        const fn ends(self) -> bool {
-            self.0 & (1 << 29) != 0
-        }
-
-        const fn base_is_frame_pointer(self) -> bool {
-            self.0 & (1 << 28) != 0
-        }
-
-        const fn cfa(self) -> usize {
-            (self.0 & 0xffff) as usize * 8
-        }
-
-        const fn frame_pointer(self) -> usize {
-            (self.0 >> 16 & 0xfff) as usize * 8
-        }
-    }
-
-    /// Rules by return address. A word holds all 48 bits of the address, 16 by its place and 32 in itself, so it is the
-    /// right one or none; threads that find a rule at once store the same.
-    static RULES: [AtomicU64; 1 << 16] = [const { AtomicU64::new(0) }; 1 << 16];
-
-    /// Odd, so that multiplying by it modulo 2^48 loses nothing.
-    const SPREAD: u64 = 0x9e37_79b9_7f4b;
-
-    #[inline(always)]
-    fn rule(address: usize) -> Rule {
-        let spread = (address as u64).wrapping_mul(SPREAD) & 0xffff_ffff_ffff;
-        #[expect(clippy::cast_possible_truncation, reason = "16 bits, then 32")]
-        let (place, tag) = ((spread >> 32) as usize, spread as u32);
-        // Relaxed: the word is all there is.
-        let word = RULES[place & 0xffff].load(Ordering::Relaxed);
-        #[expect(clippy::cast_possible_truncation, reason = "the lower half is the rule")]
-        if word >> 32 == u64::from(tag) && word != 0 { Rule(word as u32) } else { learn(address, place, tag) }
-    }
+    static RULES: Rules = Rules([const { AtomicU64::new(0) }; rules::PLACES]);
 
     #[cold]
     #[inline(never)]
-    fn learn(address: usize, place: usize, tag: u32) -> Rule {
-        let rule = if address >> 48 == 0 { look_up(address) } else { None }.unwrap_or(Rule::END);
-        RULES[place & 0xffff].store(u64::from(tag) << 32 | u64::from(rule.0), Ordering::Relaxed);
-        rule
+    fn learn(address: usize) -> Rule {
+        if address >> 48 == 0 { look_up(address) } else { None }.unwrap_or(Rule::END)
     }
 
     /// Return addresses of the calling function's callers.
@@ -162,7 +100,7 @@ mod tables {
         }
         let (mut len, mut hash) = (0, 0);
         while let Some(place) = frames.get_mut(len) {
-            let rule = rule(address);
+            let rule = RULES.rule(address, learn);
             if rule.ends() {
                 break;
             }
