@@ -6,6 +6,7 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "an example prints what it found")]
 
+use blixard_arena::collections::Vec;
 use blixard_arena::{ArenaOptions, BudgetExceeded, PooledArena, Sealed, sealed_root};
 use std::sync::mpsc;
 use std::thread;
@@ -32,13 +33,13 @@ fn batch(arena: PooledArena, request: u64, len: usize) -> Result<SealedBatch, Bu
         let tenant = arena.try_format(format_args!("tenant-{}", request % 3))?;
         // One slice of labels, shared by the whole batch: in an arena a reference is enough.
         let labels = arena.try_alloc_slice_copy(&[("tenant", &*tenant), ("tier", "gold")])?;
-        let proposals = arena.try_alloc_slice_fill_with(len, |i| Proposal {
-            id: request * 1000 + i as u64,
-            vm: arena.format(format_args!("vm-{request}-{i}")),
-            node: (i % 2 == 0).then(|| &*arena.format(format_args!("node-{}", i % 7))),
-            labels,
-        })?;
-        Ok(Batch { proposals })
+        let mut proposals = Vec::try_with_capacity_in(len, arena)?;
+        for i in 0..len {
+            let vm = &*arena.try_format(format_args!("vm-{request}-{i}"))?;
+            let node = if i % 2 == 0 { Some(&*arena.try_format(format_args!("node-{}", i % 7))?) } else { None };
+            proposals.try_push(Proposal { id: request * 1000 + i as u64, vm, node, labels })?;
+        }
+        Ok(Batch { proposals: proposals.into_slice() })
     })
 }
 
@@ -61,8 +62,8 @@ fn main() {
     });
 
     for request in 0..1000 {
-        // Every hundredth request is far too large.
-        let len = if request % 100 == 99 { 5_000 } else { 16 };
+        // Every hundredth request asks for too much: its proposals would fit, their names do not.
+        let len = if request % 100 == 99 { 900 } else { 16 };
         match batch(pool.acquire(), request, len) {
             Ok(sealed) => to_log.send(sealed).expect("the replicator lives until the channel closes"),
             Err(refused) if request == 99 => println!("request 99 refused: {refused}"),

@@ -233,7 +233,7 @@ fn an_account_never_holds_more_than_it_allows() {
         [false; 2]
     };
     race(
-        Some(3),
+        Some(2),
         || Arc::new(Account::new(3, 1)),
         [book, book, book_and_free],
         |account, booked| {

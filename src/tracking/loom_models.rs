@@ -282,7 +282,7 @@ fn the_filter_knows_of_each_block_that_is_there() {
         filter.remove(2);
     };
     race(
-        Some(4),
+        Some(2),
         || Arc::new(Filter([AtomicU8::new(0)])),
         [lives, goes, goes],
         |filter, _| {
