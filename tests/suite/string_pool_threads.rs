@@ -262,3 +262,66 @@ async fn tasks_hold_pins_across_awaits() {
     pool.sweep();
     assert_eq!((pool.figures().entries, pool.figures().pins), (0, 0));
 }
+
+/// Threads enter names of their own under caps that they hit all the time, and sweep: neither cap is passed at any moment that anyone sees,
+/// and at the end the account is back at what the pool began with.
+#[test]
+fn caps_hold_under_threads_that_hit_them() {
+    let (entries_max, bytes_max) = (300, 64 << 10);
+    let pool = StringPoolOptions::new().entries_max(entries_max).bytes_max(bytes_max).build();
+    let (refused, entered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for seed in 0..6 {
+            let (pool, refused, entered) = (&pool, &refused, &entered);
+            scope.spawn(move || {
+                let mut rng = Rng(seed);
+                let mut held = Vec::new();
+                for _ in 0..ROUNDS / 10 {
+                    match pool.try_intern(&text(rng.below(TEXTS))) {
+                        Ok(name) => held.push(name),
+                        Err(_) => held.truncate(held.len() / 2),
+                    }
+                    if held.len() > 100 {
+                        held.swap_remove(rng.below(100));
+                    }
+                    let figures = pool.figures();
+                    assert!(figures.entries <= entries_max && figures.bytes <= bytes_max, "{figures:?}");
+                    if rng.below(100) == 0 {
+                        refused.fetch_add(
+                            usize::from(pool.try_intern(&"x".repeat(bytes_max)).is_err()),
+                            Ordering::Relaxed,
+                        );
+                        pool.sweep();
+                    }
+                    entered.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(entered.into_inner(), 6 * (ROUNDS / 10));
+    assert!(refused.into_inner() > 6, "a cap was hit");
+    pool.sweep();
+    pool.sweep();
+    let figures = pool.figures();
+    assert_eq!((figures.entries, figures.entered), (0, figures.freed), "{figures:?}");
+}
+
+/// Pools with one set of constants are made by eight threads at once: the set has one place in the process, and its words lead to its texts.
+#[test]
+fn a_set_of_constants_is_made_known_by_many_threads_at_once() {
+    blixard_arena::constant_names! {
+        /// Of this test alone.
+        Wave { FIRST = "first-of-wave", SECOND = "second-of-wave" }
+    }
+    let barrier = std::sync::Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                barrier.wait();
+                let pool = StringPoolOptions::new().constants(Wave::SET).build();
+                assert_eq!((pool.intern("first-of-wave"), pool.intern("second-of-wave")), (Wave::FIRST, Wave::SECOND));
+                assert_eq!(&*Wave::SECOND, "second-of-wave");
+            });
+        }
+    });
+}
