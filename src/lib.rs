@@ -33,6 +33,9 @@
 //! The library starts no thread. It prints nothing and reads no environment variable, unless `tracking::start` is called,
 //! which says what it reads and prints.
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("blixard-arena needs a target with 64-bit pointers");
+
 #[cfg(feature = "cache")]
 pub mod arc;
 #[cfg(feature = "archive")]

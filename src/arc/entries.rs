@@ -155,6 +155,7 @@ impl Stamps {
     /// To be called once the entry is out of others' reach, or a build of the key withdrawn, and before another value of
     /// the key can be entered or built.
     pub(super) fn renew(&self, hash: u64) {
+        // Release: pairs with `read`, here and in `renew_all`.
         self.at(hash).fetch_add(1, Ordering::Release);
     }
 

@@ -116,6 +116,7 @@ impl Cleanups {
     fn run_some(&mut self) -> Option<Payload> {
         let mut first = None;
         loop {
+            // Acquire: pairs with the Release in `push`, which wrote the node.
             let header = self.newest.load(Ordering::Acquire);
             if header.is_null() {
                 return first;

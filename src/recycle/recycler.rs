@@ -613,6 +613,7 @@ impl<K: Kind> Inner<K> {
             created: self.created.load(Ordering::Relaxed),
         };
         self.each_slot(|slot| {
+            // Acquire: pairs with the Release stores in `give_back`. Who reads a return reads the taking before it too.
             totals.returned += slot.returned.load(Ordering::Acquire);
             totals.taken += slot.taken.load(Ordering::Acquire);
             totals.idle += slot.len.load(Ordering::Relaxed);
@@ -671,6 +672,7 @@ impl<K: Kind> Inner<K> {
 impl<K: Kind> Drop for Inner<K> {
     fn drop(&mut self) {
         registry::release_id(self.id);
+        // Acquire: pairs with the Release that linked a slot.
         let mut at = self.slots.load(Ordering::Acquire);
         while !at.is_null() {
             // SAFETY: slots come from `Box::into_raw`, each is linked once, and `&mut self` says nobody else is here.
@@ -688,6 +690,7 @@ impl<K: Kind> Member for Inner<K> {
     }
 
     fn is_closed(&self) -> bool {
+        // Acquire: pairs with the Release in `close`.
         self.closed.load(Ordering::Acquire)
     }
 
