@@ -22,7 +22,7 @@
 //!
 //! The first choice, and often the only one. A value costs 1 ns where a `Box` and its free cost 14 (`ratios bump/u64`), a
 //! text of 16 bytes a tenth of a `String` (`ratios bump/str`), and to get the arena and give it back costs no more than
-//! one `Box` (`ratios pool/acquire`): it pays from the second allocation on.
+//! one `Box` (`ratios pool/acquire`): in time it pays from the second allocation on, in effort from some ten.
 //!
 //! What that makes of a request, by `profiling --pods PODS.csv --nodes NODES.csv`, 16 VMs of a public trace, the same
 //! bytes out:
@@ -72,8 +72,7 @@
 //! of it: texts and lists that keep their room.
 //!
 //! Not for what ends with its request: the same object in an arena costs a quarter of that, and nothing to give back. Nor
-//! for small objects that own nothing: 4 ns are saved over the heap's 14 only where the type is large or holds memory of
-//! its own, and every pool is one more thing to bound.
+//! for small objects that own no memory: 4 ns against the heap's 14 is little, and each pool is one more thing to bound.
 //!
 //! # `SmallVec`: short lists in values that stay
 //!
@@ -103,8 +102,8 @@
 //!
 //! A modern allocator takes 8 to 15 ns for a value and its free (`ratios bump/u64`; `cargo bench -p benches --bench
 //! tracking`). Start-up, configuration, long-lived structures, code that allocates three times per request: leave them
-//! there, nobody will notice. To see who does allocate, [`tracking`](crate::tracking) costs a sixth of an allocation when
-//! it counts.
+//! there, nobody will notice. To see who does allocate, [`tracking`](crate::tracking) costs a tenth of an allocation and
+//! its free when it counts.
 //!
 //! # What was hoped for, and what comes out
 //!

@@ -6,12 +6,15 @@
 //!
 //! | step | a request | without parsing, heap over it | allocator calls per request |
 //! |---|---:|---:|---:|
-//! | parsing, part of each | 0.65 µs | | 0 |
-//! | 0 plain std | 3.3 µs | 1 | 166 |
-//! | 1 others' collections in an arena | 1.5 µs | 3.3 | 9 |
-//! | 2 the library's collections | 1.3 µs | 4.2 | 4 |
-//! | 3 names interned, replies in pooled buffers | 1.3 µs | 4.2 | 0.01 |
-//! | 4 a budget | in steps 2 and 3 already | | |
+//! | parsing, part of each | 0.8 µs | | 0 |
+//! | 0 plain std | 4.5 µs | 1 | 166 |
+//! | 1 others' collections in an arena | 1.9 µs | 3.4 | 9 |
+//! | 2 the library's collections | 1.7 µs | 4.5 | 4 |
+//! | 3 names interned, replies in pooled buffers | 1.6 µs | 4.6 | 0.01 |
+//! | 4 a budget | 1.6 µs | 4.6 | 0.01 |
+//!
+//! The program counts with the library's own [tracker](crate::tracking), which makes step 0 slower than it is without, by a tenth of what it spends in
+//! the allocator.
 //!
 //! The first step is most of the way in time; the others take away what is left of the allocator, and with it what a
 //! busy neighbour can do to it.
