@@ -422,3 +422,33 @@ fn a_pool_that_is_dropped_at_rest_frees_everything() {
     .unwrap();
     wait_for_nothing(account);
 }
+
+/// A scope's spare chunk that makes way for the request raises the high water of this request, and not of the next one.
+#[test]
+fn a_request_begins_with_the_high_water_of_what_it_holds() {
+    let pool = ArenaOptions::new().budget_bytes_max(64 << 10).on_reset(Reset::Keep).pool();
+    {
+        let arena = pool.acquire();
+        arena.scope(|scope| {
+            scope.alloc_uninit_slice::<u8>(50_000);
+        });
+        arena.alloc_uninit_slice::<u8>(20_000);
+        assert!(arena.figures().high_water_bytes > 50_000);
+    }
+    let figures = pool.acquire().figures();
+    assert_eq!(figures.high_water_bytes, figures.reserved_bytes, "{figures}");
+}
+
+/// What one reset keeps is within the limit, so the next one keeps it too.
+#[test]
+fn what_a_reset_keeps_the_next_one_keeps() {
+    for retain in 8_000..8_200 {
+        let mut arena = ArenaOptions::new().retain_bytes_max(retain).arena();
+        arena.alloc_uninit_slice::<u8>(100);
+        arena.alloc_uninit_slice::<u8>(5_000);
+        arena.reset();
+        let kept = arena.figures().reserved_bytes;
+        arena.reset();
+        assert_eq!(arena.figures().reserved_bytes, kept, "retain {retain}");
+    }
+}

@@ -200,3 +200,25 @@ fn freed_memory_serves_texts_of_other_lengths() {
         pool.sweep();
     }
 }
+
+/// Short names never lie in a chunk that was made for a long text: they would keep all of it when the pool is gone.
+#[test]
+fn a_short_name_keeps_no_chunk_of_a_long_text() {
+    let pool = StringPool::new();
+    let (names, held_by_names) = held(|| {
+        for index in 0..8 {
+            drop(pool.intern(&format!("{index:064}").repeat(16 << 10)));
+        }
+        let names: Vec<InternedString> = (0..60_000).map(|index| pool.intern(&format!("name-{index}"))).collect();
+        let few: Vec<InternedString> = names.iter().skip(10).step_by(3_000).cloned().collect();
+        drop((names, pool));
+        few
+    });
+    assert_eq!(names.len(), 20);
+    assert!(held_by_names <= 20 * ((64 << 10) + 64), "{held_by_names} bytes for 20 names");
+    for name in names {
+        let before = HELD.get();
+        drop(name);
+        assert!(before - HELD.get() <= (64 << 10) + 64, "{} bytes for a name", before - HELD.get());
+    }
+}

@@ -14,7 +14,7 @@
 
 use allocator_api2::alloc::Allocator;
 use allocator_api2::vec::Vec as ArenaVec;
-use blixard_arena::{Arena, ArenaOptions, BudgetExceeded, SharedArena};
+use blixard_arena::{Arena, ArenaOptions, BudgetExceeded, Reset, SharedArena};
 use hashbrown::{DefaultHashBuilder, HashMap};
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -813,4 +813,57 @@ fn a_refusal_is_early_by_one_chunks_rounding_at_most() {
     arena.alloc_layout(Layout::from_size_align(16_320, 8).unwrap());
     let second = arena.try_alloc_layout(Layout::from_size_align(4_090, 8).unwrap());
     assert!(second.is_ok(), "{second:?}: {}", arena.figures());
+}
+
+/// The infallible call panics with the ledger as it was: nothing is booked for a thread's part of the arena that was refused.
+#[test]
+fn a_part_of_a_shared_arena_that_is_refused_is_not_booked() {
+    let shared = ArenaOptions::new().budget_bytes_max(8192).shared();
+    shared.alloc(1u64);
+    let before = shared.figures().reserved_bytes;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..10 {
+                FAILS_IN.set(1);
+                let refused = catch_unwind(AssertUnwindSafe(|| *shared.alloc(2u64))).unwrap_err();
+                FAILS_IN.set(0);
+                let refused = refused.downcast::<BudgetExceeded>().unwrap();
+                assert_eq!((refused.used, refused.allowed), (before, before), "the allocator had no memory");
+            }
+        });
+    });
+    assert_eq!(shared.figures().reserved_bytes, before);
+    assert_eq!(*shared.alloc(3u64), 3);
+}
+
+/// What shrinks where it lies needs no room, whichever thread shrinks it.
+#[test]
+fn a_block_shrinks_in_place_on_a_thread_for_which_there_is_no_room() {
+    let arena = ArenaOptions::new().budget_bytes_max(1000).shared();
+    let mut bytes: ArenaVec<u8, &SharedArena> = ArenaVec::with_capacity_in(400, &arena);
+    bytes.extend([1, 2, 3]);
+    let bytes = std::thread::scope(|scope| {
+        let shrinks = scope.spawn(|| {
+            assert!(arena.try_alloc(1u8).is_err(), "no room for this thread's part");
+            bytes.shrink_to_fit();
+            bytes
+        });
+        shrinks.join().unwrap()
+    });
+    assert_eq!(*bytes, [1, 2, 3]);
+}
+
+/// An iterator that promised little grew its block by doubling; what it did not fill goes back.
+#[test]
+fn a_slice_of_an_iterator_without_a_length_takes_what_it_has() {
+    let arena = ArenaOptions::new().on_reset(Reset::Keep).arena();
+    let even = arena.alloc_slice_fill_iter((0..1100u64).filter(|number| number % 2 == 0));
+    assert_eq!((even.len(), even[549]), (550, 1098));
+    let used = arena.figures().used_bytes;
+    let (next, end) = (ptr_addr(arena.alloc(7u64)), even.as_ptr_range().end.addr());
+    assert_eq!(next, end, "{used} bytes used: the next value lies right behind it");
+}
+
+fn ptr_addr<T>(value: &T) -> usize {
+    std::ptr::from_ref(value).addr()
 }

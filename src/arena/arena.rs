@@ -381,7 +381,7 @@ impl Arena {
             self.drop_spare();
         }
         let capacity_max = keep_max - if keeps_spare { spare } else { 0 };
-        let newest = self.region.newest();
+        let newest = self.region.newest_alone();
         if newest <= capacity_max && (self.region.chunks() <= 1 || newest >= used + used / 8) {
             let ledger = Self::ledger_of(&self.parent, &self.ledger);
             self.region.reset(ledger);

@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "moves the bytes of live blocks")]
 
 use super::Arena;
-use super::ledger::Refusal;
+use super::ledger::{BudgetExceeded, Refusal};
 use super::local::{INSIDE, Local};
 use std::alloc::Layout;
 use std::ptr::{self, NonNull};
@@ -55,15 +55,17 @@ pub(super) unsafe fn shrink<L: Local, E: Refusal>(
     old: Layout,
     new: Layout,
 ) -> Result<NonNull<u8>, E> {
-    let local = arena.local::<E>(INSIDE)?;
-    if local.reuses() {
-        // SAFETY: the caller's promise.
-        if let Some(narrower) = unsafe { local.region().shrink(block, old, new) } {
-            return Ok(narrower);
+    if block.addr().get().is_multiple_of(new.align()) {
+        // In place, so without room: a thread that has not allocated here has nothing to give back.
+        if let Some(local) = arena.local_found(INSIDE)
+            && local.reuses()
+        {
+            // SAFETY: the caller's promise; aligned, so it does not move.
+            unsafe { local.region().shrink(block, old, new) };
         }
-    } else if block.addr().get().is_multiple_of(new.align()) {
         return Ok(block);
     }
+    let local = arena.local::<E>(INSIDE)?;
     // SAFETY: `new` is not larger, so all of it is in the old block.
     unsafe { move_block::<E>(local, block, new.size(), new) }
 }
@@ -121,6 +123,15 @@ pub(crate) unsafe fn grow_values<L: Local, T, E: Refusal>(
     let old = values_layout::<T>(cap);
     // SAFETY: the caller's promise; `new` is not smaller.
     Ok(unsafe { grow::<L, E>(arena, at.cast(), old, new) }?.cast())
+}
+
+/// The error for a size that overflows, with the request's numbers.
+#[cold]
+pub(crate) fn overflow<L: Local>(arena: &L) -> BudgetExceeded {
+    match arena.local::<BudgetExceeded>(INSIDE) {
+        Ok(local) => local.overflow(),
+        Err(refused) => BudgetExceeded { asked: usize::MAX, ..refused },
+    }
 }
 
 /// Gives back what a block of `cap` values has beyond `narrower` of them, if it is the newest. It stays in its place.

@@ -70,8 +70,8 @@ pub struct PoolFigures {
     pub created: u64,
     /// Arenas that lie idle at this moment.
     pub idle: usize,
-    /// Panics of destructors and deferred calls that were swallowed because a thread was unwinding already. Over all
-    /// arenas of the process: [`panics_swallowed`](super::panics_swallowed).
+    /// Panics of destructors and deferred calls that were swallowed when an arena came back, because a thread was unwinding already.
+    /// Over all arenas and scopes of the process: [`panics_swallowed`](super::panics_swallowed).
     pub panics_swallowed: u64,
     /// Bytes used per request that used any: a shared arena's shards added up, the largest scope of an arena included.
     pub request_bytes: Histogram,

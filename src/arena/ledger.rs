@@ -31,7 +31,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BudgetExceeded {
-    /// Bytes that the call asked for; `usize::MAX` where the size of a slice overflows.
+    /// Bytes that the call asked for, or what had to come before them: a thread's part of a shared arena, a scope; `usize::MAX` where a
+    /// size overflows, or entries do.
     pub asked: usize,
     /// Bytes that the request held from the global allocator at that moment.
     pub used: usize,

@@ -143,7 +143,7 @@ impl ArenaOptions {
 
     /// The first chunk of an arena that nothing is known about yet. 448 bytes by default; a pool learns from there.
     /// [`arena`](Self::arena) takes it at once and fails without room; shared and pooled arenas take it with the first
-    /// value, or less if the budget has no room. Further shards of a shared arena begin small.
+    /// value, or less if the budget has no room. Further shards of a shared arena begin small, or with what the pool has learnt.
     ///
     /// ```
     /// # use blixard_arena::ArenaOptions;
@@ -172,7 +172,7 @@ impl ArenaOptions {
     }
 
     /// The most arenas that lie idle in a pool, over all threads, the shards of shared arenas counted one by one; at most 65,536. What comes back beyond that is
-    /// freed. The places are made with the pool, 16 bytes each for half of them.
+    /// freed. The places are made with the pool, 5 bytes each.
     ///
     /// ```
     /// # use blixard_arena::ArenaOptions;

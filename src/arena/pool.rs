@@ -40,10 +40,14 @@ impl Kind for Arenas {
 impl Arenas {
     /// A new block, its first chunk sized by what the thread has seen: a sixteenth of the budget at most. A request that was greedy would
     /// otherwise have each later one begin with all that it may hold, in the hands of its first thread.
-    pub(super) fn make<E: Refusal>(options: &ArenaOptions, history: Option<&History>) -> Result<Box<Block>, E> {
+    pub(super) fn make<E: Refusal>(
+        options: &ArenaOptions,
+        history: Option<&History>,
+        unknown: usize,
+    ) -> Result<Box<Block>, E> {
         let learnt = history.map_or(0, |history| history.first_chunk(options.retain_bytes_max));
         let learnt = learnt.min(options.budget_bytes_max / 16);
-        let first_chunk = if learnt == 0 { options.first_chunk_bytes } else { learnt };
+        let first_chunk = if learnt == 0 { unknown } else { learnt };
         Block::boxed(options, first_chunk)
     }
 }
@@ -169,14 +173,14 @@ impl ArenaPool {
     #[inline(always)]
     fn acquire_or<E: Refusal>(&self) -> Result<PooledArena, E> {
         let options = &self.recycler.kind().options;
-        let block = self.recycler.take(|history| Arenas::make(options, history))?.item;
+        let block = self.recycler.take(|history| Arenas::make(options, history, options.first_chunk_bytes))?.item;
         Ok(PooledArena { block, link: self.recycler.link() })
     }
 
     #[inline(always)]
     fn acquire_shared_or<E: Refusal>(&self) -> Result<PooledSharedArena, E> {
         let options = &self.recycler.kind().options;
-        let mut block = self.recycler.take(|history| Arenas::make(options, history))?.item;
+        let mut block = self.recycler.take(|history| Arenas::make(options, history, options.first_chunk_bytes))?.item;
         // SAFETY: just taken: ours alone.
         unsafe { block.as_mut() }.leave_room(options.budget_bytes_max);
         let link = self.recycler.link();
@@ -288,6 +292,8 @@ fn settle_easily<const SHARED: bool>(arenas: &Arenas, block: &mut Block, history
     let used = block.arena.region().used();
     let easy = block.arena.try_rewind(history.keep_max(arenas.options.retain_bytes_max));
     if easy {
+        // A spare that went for room has left the high water above what is held.
+        block.arena.own_ledger().restart();
         if SHARED {
             block.disown();
         }

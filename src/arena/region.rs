@@ -273,6 +273,11 @@ impl Region {
         self.end.get().addr().get() - self.start.get().addr().get()
     }
 
+    /// What [`newest`](Self::newest) will be after a reset, which frees the chunks before it.
+    pub(crate) fn newest_alone(&self) -> usize {
+        self.newest() + if self.chunks() > 1 { OLDER_BYTES } else { 0 }
+    }
+
     /// Bytes handed out, paddings included.
     #[inline(always)]
     pub(crate) fn used(&self) -> usize {

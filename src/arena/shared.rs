@@ -13,7 +13,7 @@
 use super::arena::Arena;
 use super::cleanups::{self, Cleanups};
 use super::figures::ArenaFigures;
-use super::ledger::{Ledger, Refusal};
+use super::ledger::{BudgetExceeded, Ledger, Refusal};
 use super::local::{INSIDE, Inside, Local};
 use super::options::ArenaOptions;
 use super::pool::Arenas;
@@ -347,13 +347,17 @@ impl SharedArena {
         let taken = match self.source {
             // SAFETY: this arena's root came from that pool and is still out.
             Some(source) => unsafe {
-                source.take(|history| Arenas::make::<E>(&self.root().options, history)).map(|taken| taken.item)
+                // An error here, whatever the caller wants: a panic would pass the refund below by.
+                let taken = source.take(|history| Arenas::make::<BudgetExceeded>(&self.root().options, history, 0));
+                taken.ok().map(|taken| taken.item)
             },
-            None => try_box(|| Block::new(&self.root().options, 0))
-                .map(|block| NonNull::from(Box::leak(block)))
-                .ok_or_else(|| E::refuse(ledger.refused_by_allocator(size_of::<Block>()))),
+            None => try_box(|| Block::new(&self.root().options, 0)).map(|block| NonNull::from(Box::leak(block))),
         };
-        let mut taken = taken.inspect_err(|_| ledger.refund(size_of::<Block>()))?;
+        // The root fits the budget, so it was the global allocator that refused.
+        let mut taken = taken.ok_or_else(|| {
+            ledger.refund(size_of::<Block>());
+            E::refuse(ledger.refused_by_allocator(size_of::<Block>()))
+        })?;
         // SAFETY: just taken or made: ours alone.
         let block = unsafe { taken.as_mut() };
         block.leave_room(self.root().options.budget_bytes_max);

@@ -179,6 +179,10 @@ pub(super) fn alloc_slice_fill_iter<L: Local, T, E: Refusal>(
         unsafe { place.write(value) };
         len += 1;
     }
+    if len < room {
+        // SAFETY: the block has room for `room` values, and fewer are used.
+        unsafe { blocks::shrink_unwritten(arena, at, room, len) };
+    }
     // SAFETY: `len` values are written; lifetime as in `alloc`.
     Ok(unsafe { slice::from_raw_parts_mut(at.as_ptr(), len) })
 }

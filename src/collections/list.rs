@@ -135,8 +135,7 @@ impl<T, A: Memory> List<T, A> {
 
     /// The length with `more` values. It may overflow only where values have no bytes.
     fn needed<E: Refusal>(&self, more: usize) -> Result<usize, E> {
-        let overflow = BudgetExceeded { asked: usize::MAX, used: 0, allowed: 0 };
-        self.len.checked_add(more).ok_or_else(|| E::refuse(overflow))
+        self.len.checked_add(more).ok_or_else(|| E::refuse(self.memory.overflow()))
     }
 
     /// Room for `more` values beyond `len`, with headroom for others to come.

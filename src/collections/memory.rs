@@ -36,7 +36,7 @@ impl<A: AnyArena> Memory for &A {}
 impl Memory for Heap {}
 
 pub(super) mod inside {
-    use super::{NonNull, Refusal};
+    use super::{BudgetExceeded, NonNull, Refusal};
 
     /// What `list` asks for. Public by necessity only, since it stands in bounds; nobody else can name it.
     ///
@@ -75,6 +75,9 @@ pub(super) mod inside {
         /// The first `len` values of the present block are, and there is one if `len` is not 0.
         unsafe fn set_len(&mut self, len: usize);
 
+        /// The error for a size that overflows.
+        fn overflow(&self) -> BudgetExceeded;
+
         /// The memory for a copy of the collection.
         #[must_use]
         fn another(&self) -> Self;
@@ -106,6 +109,11 @@ unsafe impl<A: AnyArena> inside::Block for &A {
 
     #[inline(always)]
     unsafe fn set_len(&mut self, _: usize) {}
+
+    #[cold]
+    fn overflow(&self) -> BudgetExceeded {
+        blocks::overflow(*self)
+    }
 
     #[inline(always)]
     fn another(&self) -> Self {
@@ -237,6 +245,11 @@ unsafe impl inside::Block for Heap {
             // SAFETY: the present block, owned by this.
             unsafe { block.as_mut() }.len = len;
         }
+    }
+
+    #[cold]
+    fn overflow(&self) -> BudgetExceeded {
+        BudgetExceeded { asked: usize::MAX, used: 0, allowed: 0 }
     }
 
     fn another(&self) -> Self {

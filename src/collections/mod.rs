@@ -80,6 +80,6 @@ pub use memory::{Heap, Memory};
 pub use serde_in::{DeserializeIn, SeedIn, seed_in};
 #[cfg(feature = "serde")]
 #[doc(hidden)]
-pub use serde_in::{FieldOf, missing_in};
+pub use serde_in::{FieldOf, missing_in, plain_name};
 pub use string::String;
 pub use vec::{Drain, Vec};

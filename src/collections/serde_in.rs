@@ -162,39 +162,40 @@ impl<'de, 'a, A: AnyArena, T: DeserializeIn<'de, 'a, A>> DeserializeSeed<'de> fo
 #[macro_export]
 macro_rules! deserialize_in {
     ($name:ident) => {
-        impl<'de, 'a, A: $crate::arena::AnyArena> $crate::collections::DeserializeIn<'de, 'a, A> for $name {
-            fn deserialize_in<D: $crate::collections::serde::Deserializer<'de>>(
-                _: &'a A,
-                deserializer: D,
-            ) -> ::core::result::Result<Self, D::Error> {
+        impl<'de, 'a, __A: $crate::arena::AnyArena> $crate::collections::DeserializeIn<'de, 'a, __A> for $name {
+            fn deserialize_in<__D: $crate::collections::serde::Deserializer<'de>>(
+                _: &'a __A,
+                deserializer: __D,
+            ) -> ::core::result::Result<Self, __D::Error> {
                 $crate::collections::serde::Deserialize::deserialize(deserializer)
             }
         }
     };
     ($name:ident<$life:lifetime> { $($field:ident),+ $(,)? }) => {
-        $crate::deserialize_in!(@ [A: $crate::arena::AnyArena,] A, $name, $life, $($field)+);
+        $crate::deserialize_in!(@ [__A: $crate::arena::AnyArena,] __A, $name, $life, $($field)+);
     };
     ($name:ident<$life:lifetime> in $arena:ident { $($field:ident),+ $(,)? }) => {
         $crate::deserialize_in!(@ [] $arena, $name, $life, $($field)+);
     };
     (@ [$($generics:tt)*] $arena:ident, $name:ident, $life:lifetime, $($field:ident)+) => {
         impl<'de, $life, $($generics)*> $crate::collections::DeserializeIn<'de, $life, $arena> for $name<$life> {
-            fn deserialize_in<D: $crate::collections::serde::Deserializer<'de>>(
+            fn deserialize_in<__D: $crate::collections::serde::Deserializer<'de>>(
                 arena: &$life $arena,
-                deserializer: D,
-            ) -> ::core::result::Result<Self, D::Error> {
+                deserializer: __D,
+            ) -> ::core::result::Result<Self, __D::Error> {
                 use $crate::collections::serde::de;
                 use ::core::{fmt, option::Option, result::Result};
 
-                struct Fields<$life, A>(&$life A);
-                impl<'de, $life, $($generics)*> de::Visitor<'de> for Fields<$life, $arena> {
+                // Names of a macro's own types can meet those of its caller.
+                struct __Fields<$life, __A>(&$life __A);
+                impl<'de, $life, $($generics)*> de::Visitor<'de> for __Fields<$life, $arena> {
                     type Value = $name<$life>;
 
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                         f.write_str(::core::concat!("struct ", ::core::stringify!($name)))
                     }
 
-                    fn visit_map<M: de::MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                    fn visit_map<__M: de::MapAccess<'de>>(self, mut map: __M) -> Result<Self::Value, __M::Error> {
                         $(let mut $field = Option::None;)+
                         while let Option::Some(key) =
                             map.next_key_seed($crate::collections::FieldOf(&[$(::core::stringify!($field)),+]))?
@@ -202,7 +203,7 @@ macro_rules! deserialize_in {
                             match key {
                                 $(Option::Some(::core::stringify!($field)) => {
                                     if $field.is_some() {
-                                        return Result::Err(de::Error::duplicate_field(::core::stringify!($field)));
+                                        return Result::Err(de::Error::duplicate_field($crate::collections::plain_name(::core::stringify!($field))));
                                     }
                                     $field = Option::Some(map.next_value_seed($crate::collections::seed_in(self.0))?);
                                 })+
@@ -219,7 +220,7 @@ macro_rules! deserialize_in {
                         })
                     }
 
-                    fn visit_seq<S: de::SeqAccess<'de>>(self, mut fields: S) -> Result<Self::Value, S::Error> {
+                    fn visit_seq<__S: de::SeqAccess<'de>>(self, mut fields: __S) -> Result<Self::Value, __S::Error> {
                         let mut count = 0_usize;
                         Result::Ok($name {
                             $($field: match fields.next_element_seed($crate::collections::seed_in(self.0))? {
@@ -234,8 +235,8 @@ macro_rules! deserialize_in {
                 }
                 deserializer.deserialize_struct(
                     ::core::stringify!($name),
-                    &[$(::core::stringify!($field)),+],
-                    Fields(arena),
+                    const { &[$($crate::collections::plain_name(::core::stringify!($field))),+] },
+                    __Fields(arena),
                 )
             }
         }
@@ -263,16 +264,23 @@ impl Visitor<'_> for FieldOf {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().find(|field| **field == key).copied())
+        Ok(self.0.iter().find(|field| plain_name(field) == key).copied())
     }
 
     fn visit_bytes<E: Error>(self, key: &[u8]) -> Result<Self::Value, E> {
-        Ok(self.0.iter().find(|field| field.as_bytes() == key).copied())
+        Ok(self.0.iter().find(|field| plain_name(field).as_bytes() == key).copied())
     }
 
     fn visit_u64<E: Error>(self, index: u64) -> Result<Self::Value, E> {
         Ok(usize::try_from(index).ok().and_then(|index| self.0.get(index)).copied())
     }
+}
+
+/// A field's name without the mark of a raw identifier. For [`deserialize_in!`](crate::deserialize_in).
+#[doc(hidden)]
+#[must_use]
+pub const fn plain_name(field: &'static str) -> &'static str {
+    if let [b'r', b'#', ..] = field.as_bytes() { field.split_at(2).1 } else { field }
 }
 
 /// The value of a field that is missing: `None` for an `Option`, else an error. For
@@ -292,7 +300,7 @@ impl<'de, E: Error> Deserializer<'de> for Missing<E> {
     type Error = E;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, E> {
-        Err(Error::missing_field(self.0))
+        Err(Error::missing_field(plain_name(self.0)))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
@@ -423,6 +431,11 @@ fn announced<T>(hint: Option<usize>) -> usize {
     hint.unwrap_or(0).min(ANNOUNCED_BYTES_MAX / size_of::<T>().max(1))
 }
 
+/// The same where an index of at most 32 bytes per entry, and two groups, comes beside them.
+fn announced_indexed<T>(hint: Option<usize>) -> usize {
+    hint.unwrap_or(0).min((ANNOUNCED_BYTES_MAX - 128) / (size_of::<T>() + 32))
+}
+
 impl<'de, 'a, A: AnyArena, T: DeserializeIn<'de, 'a, A>> DeserializeIn<'de, 'a, A> for &'a [T] {
     fn deserialize_in<D: Deserializer<'de>>(arena: &'a A, deserializer: D) -> Result<Self, D::Error> {
         Vec::<T, &'a A>::deserialize_in(arena, deserializer).map(|list| &*list.into_slice())
@@ -453,7 +466,7 @@ where
 
             fn visit_map<M: MapAccess<'de>>(self, mut pairs: M) -> Result<Self::Value, M::Error> {
                 let mut map = FlatMap::with_hasher_in(S::default(), self.0.arena);
-                map.try_reserve(announced::<(K, V)>(pairs.size_hint())).map_err(over_budget)?;
+                map.try_reserve(announced_indexed::<(K, V)>(pairs.size_hint())).map_err(over_budget)?;
                 while let Some((key, value)) = pairs.next_entry_seed(self.0, self.1)? {
                     map.try_insert(key, value).map_err(over_budget)?;
                 }
@@ -486,7 +499,7 @@ where
 
             fn visit_seq<Q: SeqAccess<'de>>(self, mut values: Q) -> Result<Self::Value, Q::Error> {
                 let mut set = FlatSet::with_hasher_in(S::default(), self.0.arena);
-                set.try_reserve(announced::<T>(values.size_hint())).map_err(over_budget)?;
+                set.try_reserve(announced_indexed::<T>(values.size_hint())).map_err(over_budget)?;
                 while let Some(value) = values.next_element_seed(self.0)? {
                     set.try_insert(value).map_err(over_budget)?;
                 }
@@ -594,7 +607,7 @@ where
             }
 
             fn visit_map<M: MapAccess<'de>>(mut self, mut pairs: M) -> Result<Self::Value, M::Error> {
-                self.0.try_reserve(announced::<(K, V)>(pairs.size_hint())).map_err(over_budget)?;
+                self.0.try_reserve(announced_indexed::<(K, V)>(pairs.size_hint())).map_err(over_budget)?;
                 while let Some((key, value)) = pairs.next_entry()? {
                     self.0.try_insert(key, value).map_err(over_budget)?;
                 }
@@ -625,7 +638,7 @@ where
             }
 
             fn visit_seq<Q: SeqAccess<'de>>(mut self, mut values: Q) -> Result<Self::Value, Q::Error> {
-                self.0.try_reserve(announced::<T>(values.size_hint())).map_err(over_budget)?;
+                self.0.try_reserve(announced_indexed::<T>(values.size_hint())).map_err(over_budget)?;
                 while let Some(value) = values.next_element()? {
                     self.0.try_insert(value).map_err(over_budget)?;
                 }

@@ -388,7 +388,8 @@ impl<A: AnyArena> String<&A> {
         self.0.reserve(more)
     }
 
-    /// Gives what is reserved beyond the text back to the arena, if this is its newest block.
+    /// Gives what is reserved beyond the text back to the arena, if this is its newest block and the arena keeps bytes at a reset as they
+    /// are ([`Reset::Keep`](crate::Reset::Keep)); else the room stays unused until then.
     ///
     /// ```
     /// # use blixard_arena::{Arena, collections::String};

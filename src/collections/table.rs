@@ -14,7 +14,7 @@
 
 use super::list::List;
 use super::memory::Memory;
-use crate::arena::ledger::{BudgetExceeded, Refusal};
+use crate::arena::ledger::Refusal;
 use std::mem;
 
 /// So many entries are scanned; more are indexed.
@@ -199,7 +199,7 @@ impl<P, A: Memory> Table<P, A> {
     #[inline(never)]
     fn grow_index<E: Refusal>(&mut self, entries: usize, hash: impl Fn(&P) -> u64) -> Result<(), E> {
         if entries > ENTRIES_MAX {
-            return Err(E::refuse(BudgetExceeded { asked: usize::MAX, used: 0, allowed: ENTRIES_MAX }));
+            return Err(E::refuse(self.index.memory().overflow()));
         }
         // At least doubled, so that growing one by one costs a constant each.
         let groups = entries.div_ceil(LOAD).next_power_of_two().max(2 * self.index.len());

@@ -369,7 +369,8 @@ impl<T, A: AnyArena> Vec<T, &A> {
         self.0.reserve_exact(more)
     }
 
-    /// Gives what is reserved beyond the elements back to the arena, if this is its newest block.
+    /// Gives what is reserved beyond the elements back to the arena, if this is its newest block and the arena keeps bytes at a reset as they
+    /// are ([`Reset::Keep`](crate::Reset::Keep)); else the room stays unused until then.
     ///
     /// ```
     /// # use blixard_arena::{Arena, collections::Vec};

@@ -386,13 +386,14 @@ impl StringPool {
         let pin = self.pin();
         let mut refused = None;
         let mut names = names.into_iter();
-        into.extend(std::iter::from_fn(|| match pin.try_intern(names.next()?) {
+        let until_refused = std::iter::from_fn(|| match pin.try_intern(names.next()?) {
             Ok(name) => Some(name.to_interned()),
             Err(full) => {
                 refused = Some(full);
                 None
             }
-        }));
+        });
+        into.extend(until_refused.fuse());
         refused.map_or(Ok(()), Err)
     }
 

@@ -148,7 +148,8 @@ impl Storage {
             // SAFETY: lists hold free blocks.
             let next = unsafe { FreeBlock::next(block) };
             let (_, has) = self.block(block);
-            if fits(has, bytes) {
+            // A chunk that was made for a long text is never cut up: a short name would keep all of it.
+            if fits(has, bytes) && (has <= CHUNK_BYTES_MAX || has == bytes) {
                 match before {
                     None => self.large = next,
                     Some(before) => {

@@ -16,9 +16,6 @@ use std::ptr::{self, NonNull};
 const CELL_BITS: u32 = 24;
 const CELL_MASK: u64 = (1 << CELL_BITS) - 1;
 
-/// The most cells that a depot can be made of.
-const CELLS_MAX: usize = (1 << CELL_BITS) - 2;
-
 /// Items that travel together, at most.
 pub(super) const BATCH_MAX: usize = 16;
 
@@ -81,9 +78,10 @@ impl<T> Depot<T> {
     /// A depot for `items_max` items in batches of `batch`.
     pub(super) fn new(items_max: usize, batch: usize) -> Self {
         let batch = batch.clamp(1, BATCH_MAX);
-        let cells = (items_max / batch).min(CELLS_MAX);
+        let cells = items_max / batch;
+        assert!(cells < (1 << CELL_BITS) - 1, "a head counts cells in 24 bits, and pools bound `idle_max` far below");
         // Every cell starts free, each linked to the one after it.
-        #[expect(clippy::cast_possible_truncation, reason = "at most CELLS_MAX, which fits 24 bits")]
+        #[expect(clippy::cast_possible_truncation, reason = "they fit 24 bits")]
         let next = (0..cells).map(|i| AtomicU32::new(if i + 1 < cells { i + 2 } else { 0 } as u32)).collect();
         Self {
             full: AtomicU64::new(0),

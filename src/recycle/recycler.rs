@@ -32,8 +32,12 @@
 use super::depot::{BATCH_MAX, Batch, Depot};
 use super::registry::{self, Member, Membership};
 use super::slot::{STACK_MAX, Slot};
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, Witness, lock};
+use crate::unwind;
+use std::cell::UnsafeCell;
 use std::fmt;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Weak};
 
@@ -96,7 +100,9 @@ pub(crate) fn try_box<T>(make: impl FnOnce() -> T) -> Option<Box<T>> {
 struct Inner<K: Kind> {
     id: u64,
     this: Weak<Inner<K>>,
-    kind: K,
+    /// Dropped by whoever finishes, not by the last thread to notice.
+    kind: UnsafeCell<ManuallyDrop<K>>,
+    kind_witness: Witness,
     per_thread: usize,
     handles: AtomicUsize,
     closed: AtomicBool,
@@ -116,6 +122,8 @@ struct Inner<K: Kind> {
 unsafe impl<K: Kind> Send for Inner<K> {}
 // SAFETY: as for Send; a slot's fields are atomics, written by one thread at a time as `Slot::owned` arranges.
 unsafe impl<K: Kind> Sync for Inner<K> {}
+// The cell is written once, when nobody can look any more.
+impl<K: Kind + RefUnwindSafe> RefUnwindSafe for Inner<K> {}
 
 /// A counted handle.
 pub(crate) struct Recycler<K: Kind>(Arc<Inner<K>>);
@@ -155,7 +163,8 @@ impl<K: Kind> Recycler<K> {
         Self(Arc::new_cyclic(|this| Inner {
             id: registry::new_id(),
             this: Weak::clone(this),
-            kind,
+            kind: UnsafeCell::new(ManuallyDrop::new(kind)),
+            kind_witness: Witness::default(),
             per_thread,
             handles: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
@@ -170,7 +179,8 @@ impl<K: Kind> Recycler<K> {
     }
 
     pub(crate) fn kind(&self) -> &K {
-        &self.0.kind
+        // SAFETY: a handle is there, so it is not finished.
+        unsafe { self.0.kind() }
     }
 
     pub(crate) fn link(&self) -> Link<K> {
@@ -237,7 +247,9 @@ impl<K: Kind> Link<K> {
     #[inline(always)]
     pub(crate) unsafe fn kind<'a>(self) -> &'a K {
         // SAFETY: an item is out (the caller's promise), so `Inner::live` is not 0 and `Inner` is not freed.
-        &unsafe { self.0.as_ref() }.kind
+        let inner = unsafe { self.0.as_ref() };
+        // SAFETY: as above.
+        unsafe { inner.kind() }
     }
 
     /// The calling thread's state; `None` for a thread that is ending.
@@ -292,8 +304,10 @@ impl<K: Kind> Link<K> {
         {
             return false;
         }
+        // SAFETY: the item is out.
+        let kind = unsafe { inner.kind() };
         // SAFETY: the caller gives up the item, so this is the only reference to it.
-        if !settle(&inner.kind, unsafe { &mut *item.as_ptr() }, &slot.local) {
+        if !settle(kind, unsafe { &mut *item.as_ptr() }, &slot.local) {
             return false;
         }
         slot.items[len].store(item.as_ptr(), Ordering::Relaxed);
@@ -363,6 +377,16 @@ impl<K: Kind> Link<K> {
 }
 
 impl<K: Kind> Inner<K> {
+    /// # Safety
+    ///
+    /// A handle is there, or an item is out, while the reference is used; or the caller is `finish`.
+    #[inline(always)]
+    unsafe fn kind(&self) -> &K {
+        self.kind_witness.look();
+        // SAFETY: written again by `finish` alone, when there is neither.
+        unsafe { &*self.kind.get() }
+    }
+
     /// The calling thread's slot; `None` for a thread that is ending.
     #[inline(always)]
     fn slot(&self) -> Option<&Slot<K>> {
@@ -460,7 +484,9 @@ impl<K: Kind> Inner<K> {
     /// The item is one of this recycler's, nobody else has it, and it is not used again.
     unsafe fn discard(&self, item: NonNull<K::Item>) {
         // SAFETY: items are made by `Box::leak` in `bring`, and this one is the caller's to give.
-        self.kind.discard(unsafe { Box::from_raw(item.as_ptr()) });
+        let item = unsafe { Box::from_raw(item.as_ptr()) };
+        // SAFETY: a handle, an item that is out, or `finish` before its last step.
+        unsafe { self.kind() }.discard(item);
     }
 
     /// Gives back by way of the depot, or drops, an item for which the thread's stack has no room.
@@ -565,6 +591,14 @@ impl<K: Kind> Inner<K> {
         // No handle, no item out: nobody else can reach a stack or the depot. Ending threads touch `owned` alone.
         self.drain_depot(usize::MAX);
         self.each_slot(|slot| self.drain(slot, usize::MAX));
+        self.kind_witness.touch();
+        // SAFETY: who took `keep` is alone with it, and nobody uses it any more.
+        let kind = unsafe { &mut *self.kind.get() };
+        // A panic of what the rules own ends here, as an object's does: whoever finishes may be a thread that ends, or a guard's drop.
+        // SAFETY: once, since `keep` is taken once.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| unsafe { ManuallyDrop::drop(kind) })) {
+            unwind::discard(payload);
+        }
         alone
     }
 

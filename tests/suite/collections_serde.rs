@@ -149,3 +149,80 @@ fn an_announced_length_reserves_little() {
         seed_in(&arena).deserialize(serde::de::value::SeqAccessDeserializer::new(Lies)).unwrap();
     assert!(list.is_empty() && arena.figures().used_bytes <= 4096);
 }
+
+/// A set or a map has an index beside its entries: both are within what an announced length may reserve.
+#[test]
+fn an_announced_length_reserves_little_for_an_index_too() {
+    struct Announces;
+    impl<'de> serde::de::SeqAccess<'de> for Announces {
+        type Error = serde::de::value::Error;
+        fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, _: T) -> Result<Option<T::Value>, Self::Error> {
+            Ok(None)
+        }
+        fn size_hint(&self) -> Option<usize> {
+            Some(usize::MAX)
+        }
+    }
+    impl<'de> serde::de::MapAccess<'de> for Announces {
+        type Error = serde::de::value::Error;
+        fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, _: K) -> Result<Option<K::Value>, Self::Error> {
+            Ok(None)
+        }
+        fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, _: V) -> Result<V::Value, Self::Error> {
+            unreachable!("there is no key")
+        }
+        fn size_hint(&self) -> Option<usize> {
+            Some(usize::MAX)
+        }
+    }
+    use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+    fn used<T: for<'a> Reads<'a>>() -> usize {
+        let arena = Arena::new();
+        T::read(&arena);
+        arena.figures().used_bytes
+    }
+    trait Reads<'a> {
+        fn read(arena: &'a Arena);
+    }
+    struct Set<T>(T);
+    impl<'a, T: std::hash::Hash + Eq + Copy + Default + for<'de> DeserializeIn<'de, 'a, Arena>> Reads<'a> for Set<T> {
+        fn read(arena: &'a Arena) {
+            let set: FlatSet<T, &Arena> = seed_in(arena).deserialize(SeqAccessDeserializer::new(Announces)).unwrap();
+            assert!(set.is_empty());
+            let map: FlatMap<T, T, &Arena> = seed_in(arena).deserialize(MapAccessDeserializer::new(Announces)).unwrap();
+            assert!(map.is_empty());
+        }
+    }
+    let used = [used::<Set<u8>>(), used::<Set<u32>>(), used::<Set<u64>>()];
+    assert!(used.iter().all(|used| (1..=2 * 4096).contains(used)), "a set and a map each: {used:?}");
+}
+
+/// A field may be a raw identifier, and a struct have any name: the macro's own are in nobody's way.
+#[test]
+fn fields_and_structs_may_have_any_name() {
+    #[derive(Debug)]
+    struct Fields<'a> {
+        r#type: &'a str,
+        map: u8,
+    }
+    deserialize_in!(Fields<'a> { r#type, map });
+    struct M<'a> {
+        r#in: &'a str,
+    }
+    deserialize_in!(M<'a> in Arena { r#in });
+    #[derive(serde::Deserialize)]
+    struct A(u8);
+    deserialize_in!(A);
+    #[derive(serde::Deserialize)]
+    struct D(u8);
+    deserialize_in!(D);
+    let arena = Arena::new();
+    let fields: Fields<'_> = read(&arena, r#"{"map": 7, "type": "gpu"}"#).unwrap();
+    assert_eq!((fields.r#type, fields.map), ("gpu", 7));
+    assert_eq!(read::<_, M<'_>>(&arena, r#"{"in": "eu"}"#).unwrap().r#in, "eu");
+    assert_eq!(read::<_, A>(&arena, "3").unwrap().0 + read::<_, D>(&arena, "4").unwrap().0, 7);
+    let missing = read::<_, Fields<'_>>(&arena, r#"{"map": 7}"#).unwrap_err().to_string();
+    assert!(missing.starts_with("missing field `type`"), "{missing}");
+    let twice = read::<_, Fields<'_>>(&arena, r#"{"type": "a", "type": "b"}"#).unwrap_err().to_string();
+    assert!(twice.starts_with("duplicate field `type`"), "{twice}");
+}

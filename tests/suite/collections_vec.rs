@@ -11,7 +11,7 @@
 )]
 
 use blixard_arena::arena::AnyArena;
-use blixard_arena::collections::Vec as ArenaVec;
+use blixard_arena::collections::{FlatMap, Vec as ArenaVec};
 use blixard_arena::{Arena, ArenaOptions, BudgetExceeded, Reset, SharedArena};
 use proptest::prelude::*;
 use std::cmp::Ordering;
@@ -936,4 +936,20 @@ fn a_vector_of_a_shared_arena_grows_on_any_thread() {
         });
     }
     assert!(values.iter().copied().eq(0..1000));
+}
+
+/// A length that overflows is refused with the request's own numbers, whether or not there is a block already.
+#[test]
+fn a_length_that_overflows_is_refused_with_the_budgets_numbers() {
+    let arena = ArenaOptions::new().budget_bytes_max(4096).arena();
+    let mut bytes = ArenaVec::new_in(&arena);
+    for _ in 0..2 {
+        let refused = bytes.try_reserve(usize::MAX).unwrap_err();
+        assert_eq!((refused.asked, refused.allowed), (usize::MAX, 4096));
+        assert_eq!(refused.used, arena.figures().reserved_bytes);
+        bytes.push(1_u8);
+    }
+    let mut map = FlatMap::<u64, u64, _>::new_in(&arena);
+    assert_eq!(map.try_reserve(usize::MAX >> 1).unwrap_err().allowed, 4096);
+    assert_eq!(map.try_reserve(1 << 33).unwrap_err().allowed, 4096);
 }

@@ -549,3 +549,49 @@ fn objects_of_every_size_and_alignment() {
     let huge = TypedObjectPool::builder(|| vec![0_u8; 1 << 20]).per_thread_bytes_max(usize::MAX).idle_max(usize::MAX);
     drop(huge.build().acquire());
 }
+
+/// What a pool's rules own goes with its last handle, whatever threads have used it; a panic of its destructor ends there, on no thread
+/// and in no other pool.
+#[test]
+fn what_the_rules_own_goes_with_the_last_handle() {
+    struct Bomb(Arc<()>);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(Arc::strong_count(&self.0) == 0, "what a factory has captured panics");
+        }
+    }
+    let captured = Arc::new(());
+    let bomb = Bomb(Arc::clone(&captured));
+    let pool = TypedObjectPool::builder(move || Arc::strong_count(&bomb.0)).build();
+    let arenas = blixard_arena::ArenaPool::new();
+    let (used, gone) = (Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        let guard = arenas.acquire();
+        let (pool_of_thread, used, gone) = (pool.clone(), &used, &gone);
+        let user = scope.spawn(move || {
+            drop(pool_of_thread.acquire());
+            drop(pool_of_thread);
+            used.wait();
+            gone.wait();
+            // Another pool's guard ends on a thread that has a part in the one that is gone.
+            drop(guard);
+        });
+        used.wait();
+        drop(pool);
+        assert_eq!(Arc::strong_count(&captured), 1, "gone, though a thread that used the pool lives on");
+        gone.wait();
+        user.join().unwrap();
+    });
+    assert_eq!((arenas.figures().returned, arenas.figures().live), (1, 0));
+    // The last item that comes home is the last that the pool has: it ends it, while a panic unwinds too.
+    let bomb = Bomb(Arc::clone(&captured));
+    let pool = TypedObjectPool::builder(move || Arc::strong_count(&bomb.0)).build();
+    let object = pool.acquire();
+    drop(pool);
+    let unwound = catch_unwind(AssertUnwindSafe(move || {
+        let _object = object;
+        panic!("a request ends early");
+    }));
+    assert_eq!(message(unwound.unwrap_err()), "a request ends early");
+    assert_eq!(Arc::strong_count(&captured), 1);
+}
