@@ -74,13 +74,13 @@ impl<K, T: Clone> Builds<K, T> {
     ///
     /// # Panics
     /// As the builder does; and where the build would wait for itself.
-    pub(super) fn once<Q, E, G>(
+    pub(super) fn once<Q, E, G: Default>(
         &self,
         (hash, key): (u64, &Q),
         counts: &Counts,
         find: impl Fn() -> Option<T>,
         build: impl FnOnce() -> Result<T, E>,
-        keep: impl FnOnce(K, &T) -> G,
+        keep: impl FnOnce(K, &T, &mut G),
     ) -> Result<T, E>
     where
         Q: Equivalent<K> + ToOwned<Owned = K> + ?Sized,
@@ -155,12 +155,15 @@ struct Underway<'a, K, T: Clone> {
 }
 
 impl<K, T: Clone> Underway<'_, K, T> {
-    fn finish<G>(&mut self, value: &T, keep: impl FnOnce(K, &T) -> G) {
-        let garbage = {
+    fn finish<G: Default>(&mut self, value: &T, keep: impl FnOnce(K, &T, &mut G)) {
+        // Filled under the lock, and dropped without it, though an `Eq` panics meanwhile.
+        let mut garbage = G::default();
+        {
             let mut listed = lock(self.builds.shard(self.hash));
-            let at = listed.iter().position(|one| sync::Arc::ptr_eq(&one.build, &self.build));
-            at.map(|at| keep(listed.swap_remove(at).key, value))
-        };
+            if let Some(at) = listed.iter().position(|one| sync::Arc::ptr_eq(&one.build, &self.build)) {
+                keep(listed.swap_remove(at).key, value, &mut garbage);
+            }
+        }
         self.ended = true;
         self.counts.built();
         self.build.end(State::Built(value.clone()));

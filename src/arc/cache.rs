@@ -275,10 +275,9 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
             counts,
             || entries.get(&Sought { hash, key }),
             || build().map(|value| self.0.weighed(value.into())),
-            |key, kept| {
-                let left = self.0.enter(Hashed { hash, key }, kept.clone());
+            |key, kept, left: &mut Left<K, V>| {
+                self.0.entries.insert_with_lifecycle(Hashed { hash, key }, kept.clone(), left);
                 counts.dropped(left.len());
-                left
             },
         )?;
         Ok(kept.value)
@@ -299,7 +298,8 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
         let kept = self.0.weighed(value.into());
         let withdrawn = self.0.builds.withdraw(hash, &key);
         let old = self.0.entries.peek(&Sought { hash, key: &key }).map(|kept| kept.value);
-        let left = self.0.enter(Hashed { hash, key }, kept);
+        let mut left = Left::new();
+        self.0.entries.insert_with_lifecycle(Hashed { hash, key }, kept, &mut left);
         self.0.stamps.renew(hash);
         drop(withdrawn);
         let replaced = |kept: &Kept<V>| old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &kept.value));
@@ -322,7 +322,13 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
     pub fn remove<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<Arc<V>> {
         let hash = hash(key);
         let withdrawn = self.0.builds.withdraw(hash, key);
-        let removed = self.0.entries.remove(&Sought { hash, key });
+        // Under the shard's lock, so that who finds it gone finds its stamp renewed.
+        let leaving = |_: &_| {
+            self.0.stamps.renew(hash);
+            true
+        };
+        let removed = self.0.entries.remove_if(&Sought { hash, key }, leaving);
+        // For a build that was withdrawn.
         self.0.stamps.renew(hash);
         drop(withdrawn);
         let (key, kept) = removed?;
@@ -343,8 +349,10 @@ impl<K: Hash + Eq, V: ?Sized> ArcCache<K, V> {
     /// ```
     pub fn clear(&self) {
         let withdrawn = self.0.builds.withdraw_all();
+        // `withdrawn` holds every lock of the builds: one thread clears at a time.
+        self.0.stamps.turn_all();
         let removed: Vec<_> = self.0.entries.drain().collect();
-        self.0.stamps.renew_all();
+        self.0.stamps.turn_all();
         drop(withdrawn);
         drop(removed);
     }
@@ -397,13 +405,6 @@ impl<K: Hash + Eq, V: ?Sized> Inner<K, V> {
     fn weighed(&self, value: Arc<V>) -> Kept<V> {
         let weight = self.weigh.as_ref().map_or(1, |weigh| weigh(&value).max(1));
         Kept { value, weight }
-    }
-
-    /// Enters a value, and gives back who left for it, to be dropped when no lock is held.
-    fn enter(&self, key: Hashed<K>, kept: Kept<V>) -> Left<K, V> {
-        let mut left = Left::new();
-        self.entries.insert_with_lifecycle(key, kept, &mut left);
-        left
     }
 }
 

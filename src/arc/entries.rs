@@ -152,16 +152,23 @@ impl Stamps {
         self.at(hash).load(Ordering::Acquire)
     }
 
-    /// To be called once the entry is out of others' reach, or a build of the key withdrawn, and before another value of
-    /// the key can be entered or built.
+    /// To be called with the lock under which the entry leaves, or once a build of the key is withdrawn, and before another value of the key
+    /// can be entered or built.
     pub(super) fn renew(&self, hash: u64) {
-        // Release: pairs with `read`, here and in `renew_all`.
-        self.at(hash).fetch_add(1, Ordering::Release);
+        // Release: pairs with `read`, here and in `turn_all`.
+        self.at(hash).fetch_add(2, Ordering::Release);
     }
 
-    pub(super) fn renew_all(&self) {
+    /// While all entries leave, one by one, every stamp is odd, and none that is odd is [believed](Self::to_keep). To be called before the
+    /// first leaves and after the last, by one thread at a time.
+    pub(super) fn turn_all(&self) {
         for stamp in &self.0 {
             stamp.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// The stamp that a value is kept at hand with which was found under this one: one that never comes, if the value may be leaving.
+    pub(super) fn to_keep(stamp: u64) -> u64 {
+        if stamp.is_multiple_of(2) { stamp } else { u64::MAX }
     }
 }

@@ -166,44 +166,60 @@ fn a_sweep_takes_nothing_that_is_held() {
     });
 }
 
-/// One thread changes the source and then its entry, in one of three ways; a reader beside it looks it up again and again.
+/// One thread changes the source and then its entry; a reader beside it looks it up again and again, with the value at hand from before or
+/// not, and beside that in the cache: it never goes back to a value that it has seen gone.
 fn change_beside_a_reader(preemptions: Option<usize>, change: fn(&ArcCache<u8, usize>)) {
-    model(preemptions, move || {
-        let cache = ArcCache::<u8, usize>::with_entries_max(1);
-        let version = Arc::new(AtomicUsize::new(0));
-        let changed = Arc::new(loom::sync::atomic::AtomicBool::new(false));
-        let mut reader = cache.reader();
-        reader.get_or_build(&7, || 0);
-        let other = {
-            let (version, changed) = (Arc::clone(&version), Arc::clone(&changed));
-            thread::spawn(move || {
-                let mut last = 0;
-                for _ in 0..2 {
-                    let told = changed.load(SeqCst);
-                    let found = **reader.get_or_build(&7, || version.load(SeqCst));
-                    assert!(found >= last && found >= usize::from(told), "{found} after {last}, told: {told}");
-                    last = found;
-                }
-            })
-        };
-        version.store(1, SeqCst);
-        change(&cache);
-        changed.store(true, SeqCst);
-        assert_eq!(*cache.get_or_build(&7, || version.load(SeqCst)), 1);
-        other.join().unwrap();
-    });
+    for at_hand in [false, true] {
+        model(preemptions, move || {
+            let cache = ArcCache::<u8, usize>::with_entries_max(1);
+            let version = Arc::new(AtomicUsize::new(0));
+            let changed = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+            let mut reader = cache.reader();
+            cache.get_or_build(&7, || 0);
+            if at_hand {
+                reader.get(&7);
+            }
+            let other = {
+                let (version, changed) = (Arc::clone(&version), Arc::clone(&changed));
+                thread::spawn(move || {
+                    let mut last = 0;
+                    for _ in 0..2 {
+                        let told = changed.load(SeqCst);
+                        let found = **reader.get_or_build(&7, || version.load(SeqCst));
+                        assert!(found >= last && found >= usize::from(told), "{found} after {last}, told: {told}");
+                        last = found;
+                        // Gone, or another: then the old value is not lent again.
+                        last = reader.cache().get(&7).map_or(1, |found| *found).max(last);
+                        if let Some(found) = reader.get(&7) {
+                            assert!(**found >= last, "{found} after {last}");
+                        }
+                    }
+                })
+            };
+            version.store(1, SeqCst);
+            change(&cache);
+            changed.store(true, SeqCst);
+            assert_eq!(*cache.get_or_build(&7, || version.load(SeqCst)), 1);
+            other.join().unwrap();
+        });
+    }
 }
 
 #[test]
 fn a_reader_finds_no_value_that_was_removed() {
-    change_beside_a_reader(None, |cache| {
+    change_beside_a_reader(Some(3), |cache| {
         cache.remove(&7);
     });
 }
 
 #[test]
+fn a_reader_finds_no_value_that_was_cleared() {
+    change_beside_a_reader(Some(3), ArcCache::clear);
+}
+
+#[test]
 fn a_reader_finds_no_value_that_was_replaced() {
-    change_beside_a_reader(None, |cache| {
+    change_beside_a_reader(Some(3), |cache| {
         cache.insert(7, 1);
     });
 }
@@ -211,7 +227,7 @@ fn a_reader_finds_no_value_that_was_replaced() {
 /// The bound is one entry: another key takes its place.
 #[test]
 fn a_reader_finds_no_value_that_was_evicted() {
-    change_beside_a_reader(None, |cache| {
+    change_beside_a_reader(Some(3), |cache| {
         cache.get_or_build(&8, || 8);
     });
 }

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::cache::ArcCache;
-use super::entries::hash;
+use super::entries::{Stamps, hash};
 use quick_cache::Equivalent;
 use std::borrow::ToOwned;
 use std::convert::Infallible;
@@ -211,6 +211,7 @@ impl<K: Hash + Eq, V: ?Sized> CacheReader<K, V> {
             }
             None => key.to_owned(),
         };
+        let stamp = Stamps::to_keep(stamp);
         &place.insert(Slot { hash, stamp, uses: 0, again: false, key, value }).value
     }
 }

@@ -58,10 +58,10 @@ impl<K: Eq, V: Clone, We: Weighter<K, V>, B, L: Lifecycle<K, V>> Cache<K, V, We,
         self.get(key)
     }
 
-    pub(super) fn remove<Q: Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<(K, V)> {
+    pub(super) fn remove_if<Q: Equivalent<K> + ?Sized>(&self, key: &Q, f: impl FnOnce(&V) -> bool) -> Option<(K, V)> {
         let mut list = write(&self.list);
         let at = list.iter().position(|(entered, _)| key.equivalent(entered))?;
-        Some(list.remove(at))
+        f(&list[at].1).then(|| list.remove(at))
     }
 
     pub(super) fn drain(&self) -> impl Iterator<Item = (K, V)> {

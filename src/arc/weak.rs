@@ -181,7 +181,8 @@ impl<K: Hash + Eq, V: ?Sized> WeakCache<K, V> {
     {
         let Inner { builds, counts, .. } = &*self.0;
         let find = || self.0.find(hash, key);
-        builds.once((hash, key), counts, find, || build().map(Into::into), |key, value| self.0.enter(hash, key, value))
+        let enter = |key, value: &Arc<V>, dead: &mut Vec<Held<K, V>>| self.0.enter(hash, key, value, dead);
+        builds.once((hash, key), counts, find, || build().map(Into::into), enter)
     }
 
     /// Forgets a key: who asks for it next builds it anew. Who holds the value keeps it.
@@ -261,28 +262,28 @@ impl<K, V: ?Sized> Inner<K, V> {
         shard.table.find(hash, |held| held.is(hash, key))?.value.upgrade()
     }
 
-    /// Enters a value that has just been built, and gives back what is to be dropped when no lock is held.
-    fn enter(&self, hash: u64, key: K, value: &Arc<V>) -> impl Sized + use<K, V>
+    /// Enters a value that has just been built; who is dead is to be dropped when no lock is held.
+    fn enter(&self, hash: u64, key: K, value: &Arc<V>, dead: &mut Vec<Held<K, V>>)
     where
         K: Eq,
     {
         let mut shard = write(self.shard(hash));
-        let mut dead = Vec::new();
         if shard.table.len() >= shard.sweep_at {
-            dead = shard.sweep();
+            *dead = shard.sweep();
         }
         let value = Arc::downgrade(value);
-        let replaced = match shard.table.entry(hash, |held| held.hash == hash && held.key == key, |held| held.hash) {
+        match shard.table.entry(hash, |held| held.hash == hash && held.key == key, |held| held.hash) {
             // The one before is dead: its build's end would have been found otherwise.
-            Entry::Occupied(mut held) => (Some(std::mem::replace(&mut held.get_mut().value, value)), Some(key)),
+            Entry::Occupied(mut held) => {
+                let value = std::mem::replace(&mut held.get_mut().value, value);
+                dead.push(Held { hash, key, value });
+            }
             Entry::Vacant(place) => {
                 place.insert(Held { hash, key, value });
-                (None, None)
             }
-        };
+        }
         drop(shard);
-        self.counts.dropped(dead.len() + usize::from(replaced.0.is_some()));
-        (dead, replaced)
+        self.counts.dropped(dead.len());
     }
 }
 

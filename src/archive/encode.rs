@@ -9,7 +9,7 @@ use super::errors::EncodeError;
 use super::frames::Frames;
 use super::header::{ALIGNMENT, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, Schema};
 use crate::Arena;
-use crate::pool::{ObjectPoolBuilder, Pooled, Recycle, TypedObjectPool};
+use crate::pool::{ObjectPoolBuilder, Recycle, TypedObjectPool};
 use allocator_api2::alloc::Allocator as _;
 use bytes::{Buf as _, Bytes, BytesMut};
 use rkyv::rancor::Fallible;
@@ -56,9 +56,10 @@ use std::sync::LazyLock;
 /// assert_eq!(archive::access::<Proposal<'_>>(&bytes)?.vm, *"vm-1");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn encode<T: Schema + Serialize<Encoder>>(value: &T) -> Result<Bytes, EncodeError> {
+pub fn encode<T: Schema + for<'e> Serialize<Encoder<'e>>>(value: &T) -> Result<Bytes, EncodeError> {
     const { assert!(align_of::<T::Archived>() <= ALIGNMENT, "archives are aligned to 16 bytes") };
-    let mut encoder = Encoder::new(0);
+    let mut kept = KEPT.acquire();
+    let mut encoder = Encoder::new(&mut kept, 0);
     let resolver = value.serialize(&mut encoder)?;
     encoder.make_room::<T::Archived>(1)?;
     encoder.write_each(std::iter::once(resolver), |resolver, out| value.resolve(resolver, out));
@@ -90,7 +91,8 @@ pub fn encode<T: Schema + Serialize<Encoder>>(value: &T) -> Result<Bytes, Encode
 /// ```
 #[must_use]
 pub fn aligned(bytes: &[u8]) -> Bytes {
-    let mut encoder = Encoder::new(bytes.len());
+    let mut kept = KEPT.acquire();
+    let mut encoder = Encoder::new(&mut kept, bytes.len());
     encoder.at = 0;
     encoder.put(bytes);
     encoder.end(|_| ())
@@ -107,7 +109,7 @@ pub fn aligned(bytes: &[u8]) -> Bytes {
 /// struct Log(Vec<Bytes>);
 ///
 /// impl Log {
-///     fn append<T: Schema + rkyv::Serialize<Encoder>>(&mut self, entry: &T) -> Result<(), EncodeError> {
+///     fn append<T: Schema + for<'e> rkyv::Serialize<Encoder<'e>>>(&mut self, entry: &T) -> Result<(), EncodeError> {
 ///         self.0.push(archive::encode(entry)?);
 ///         Ok(())
 ///     }
@@ -124,7 +126,7 @@ pub fn aligned(bytes: &[u8]) -> Bytes {
 /// assert!(archive::access::<Ping>(&log.0[0]).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Encoder {
+pub struct Encoder<'e> {
     /// Where the header begins, at a multiple of `ALIGNMENT`, in the frame that was taken last. That is empty until the archive is done; bytes
     /// before the header are zeroes.
     archive: NonNull<u8>,
@@ -132,17 +134,18 @@ pub struct Encoder {
     archive_bytes_max: usize,
     /// How many of them are written; at most `archive_bytes_max`.
     at: usize,
-    kept: Pooled<Kept, KeptRules>,
+    /// Lent by whoever began the archive: so two encoders never have one type, and none can be put in the place of another while
+    /// memory of its own is in use.
+    kept: &'e mut Kept,
 }
 
 // SAFETY: `archive` leads into the encoder's own frame.
-unsafe impl Send for Encoder {}
+unsafe impl Send for Encoder<'_> {}
 
-impl Encoder {
+impl<'e> Encoder<'e> {
     /// With a fresh frame for a payload of `bytes`, zeroes where its header will be.
     #[inline(always)]
-    fn new(bytes: usize) -> Self {
-        let mut kept = KEPT.acquire();
+    fn new(kept: &'e mut Kept, bytes: usize) -> Self {
         let (archive, archive_bytes_max) = begin(kept.frames.take(bytes.saturating_add(ALIGNMENT + HEADER_BYTES)));
         Self { archive, archive_bytes_max, at: HEADER_BYTES, kept }
     }
@@ -208,13 +211,13 @@ impl Encoder {
 
     /// The encoder, if that is what writes and it has room for so many values: lists make their elements where they stay then.
     #[inline(always)]
-    pub(super) fn with_room<T, S: ?Sized>(serializer: &mut S, count: usize) -> Option<&mut Self> {
+    pub(super) fn with_room<T, S: ?Sized>(serializer: &'e mut S, count: usize) -> Option<&'e mut Self> {
         let encoder = Self::of(serializer)?;
         encoder.make_room::<T>(count).is_ok().then_some(encoder)
     }
 
     #[inline(always)]
-    fn of<S: ?Sized>(serializer: &mut S) -> Option<&mut Self> {
+    fn of<S: ?Sized>(serializer: &'e mut S) -> Option<&'e mut Self> {
         /// [`TypeId::of`] for types that may have lifetimes. A comparison of two is settled when code is generated.
         trait Identified {
             fn id(&self) -> TypeId
@@ -232,8 +235,8 @@ impl Encoder {
         let identified: &dyn Identified = &PhantomData::<S>;
         // SAFETY: what it borrows is a constant, and code does not depend on lifetimes.
         let identified = unsafe { mem::transmute::<&dyn Identified, &(dyn Identified + 'static)>(identified) };
-        if identified.id() == TypeId::of::<Self>() {
-            // SAFETY: `S` is `Self`, which has no lifetimes that could differ.
+        if identified.id() == TypeId::of::<Encoder<'static>>() {
+            // SAFETY: `S` is an `Encoder`; what it borrows outlives the reference to it, and nothing here stores a borrow in it.
             Some(unsafe { &mut *ptr::from_mut(serializer).cast::<Self>() })
         } else {
             None
@@ -242,7 +245,7 @@ impl Encoder {
 
     /// Lets `finish` write what it will, and gives the archive away.
     #[inline(always)]
-    fn end(mut self, finish: impl FnOnce(&mut [u8])) -> Bytes {
+    fn end(self, finish: impl FnOnce(&mut [u8])) -> Bytes {
         let frame = self.kept.frames.taken();
         let start = self.archive.addr().get() - frame.as_ptr().addr();
         // SAFETY: the bytes before `start` are zeroes, `at` bytes behind it are written.
@@ -255,7 +258,7 @@ impl Encoder {
     }
 }
 
-impl fmt::Debug for Encoder {
+impl fmt::Debug for Encoder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Encoder").field("written", &self.at).finish_non_exhaustive()
     }
@@ -290,6 +293,8 @@ fn move_to_larger(
     // Alive until the end, if that is where it was written. A frame of a class stays there, and the new one is of another.
     let _large = frames.take_large();
     let (larger, larger_bytes_max) = begin(frames.take(bytes.max(2 * archive_bytes_max) + ALIGNMENT + HEADER_BYTES));
+    // Not more than a payload may have: what is asked for beyond comes here, and is refused.
+    let larger_bytes_max = larger_bytes_max.min(HEADER_BYTES + PAYLOAD_BYTES_MAX);
     // SAFETY: so many are written in the old frame, which is still there, and the new one has room for them.
     unsafe { larger.copy_from_nonoverlapping(archive, written) };
     Ok((larger, larger_bytes_max))
@@ -341,18 +346,18 @@ unsafe fn copy(bytes: &[u8], to: *mut u8) {
     }
 }
 
-impl Fallible for Encoder {
+impl Fallible for Encoder<'_> {
     type Error = EncodeError;
 }
 
-impl Positional for Encoder {
+impl Positional for Encoder<'_> {
     #[inline(always)]
     fn pos(&self) -> usize {
         self.at - HEADER_BYTES
     }
 }
 
-impl Writer for Encoder {
+impl Writer for Encoder<'_> {
     #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         self.reserve(bytes.len())?;
@@ -362,7 +367,7 @@ impl Writer for Encoder {
 }
 
 // SAFETY: blocks are the arena's, which keeps them where they are until it is reset, after the encoder's last use of them.
-unsafe impl Allocator for Encoder {
+unsafe impl Allocator for Encoder<'_> {
     #[inline]
     unsafe fn push_alloc(&mut self, layout: Layout) -> Result<NonNull<[u8]>, EncodeError> {
         let block = self.kept.scratch.try_alloc_layout(layout).map_err(EncodeError::Scratch)?;
@@ -417,5 +422,24 @@ impl Recycle<Kept> for KeptRules {
 
     fn retained_bytes(&self, kept: &Kept) -> usize {
         kept.frames.kept_bytes() + kept.scratch.figures().reserved_bytes
+    }
+}
+
+#[cfg(all(test, not(blixard_loom)))]
+mod tests {
+    use super::*;
+
+    /// Frames double, and one that has doubled past the limit of a payload is used up to the limit alone.
+    #[test]
+    fn a_frame_takes_no_more_than_a_payload_may_have() {
+        let mut frames = Frames::default();
+        let (archive, _) = begin(frames.take(ALIGNMENT + HEADER_BYTES));
+        for (had, more) in [(3 << 29, 1 << 20), (PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MAX), (1 << 20, PAYLOAD_BYTES_MAX)] {
+            let (_, bytes_max) =
+                move_to_larger(&mut frames, archive, HEADER_BYTES, had, more).expect("within the limit");
+            assert!((more..=PAYLOAD_BYTES_MAX).contains(&(bytes_max - HEADER_BYTES)), "{bytes_max}");
+        }
+        let refused = move_to_larger(&mut frames, archive, HEADER_BYTES + 1, 1 << 20, PAYLOAD_BYTES_MAX);
+        assert!(matches!(refused, Err(EncodeError::TooLong { bytes }) if bytes == PAYLOAD_BYTES_MAX + 1));
     }
 }

@@ -111,7 +111,7 @@ where
             resolvers.push(E::serialize_with(value, serializer)?);
         }
         let elements = list.iter().zip(resolvers.drain());
-        if let Some(encoder) = Encoder::with_room::<E::Archived, S>(serializer, list.len()) {
+        if let Some(encoder) = Encoder::with_room::<E::Archived, S>(&mut *serializer, list.len()) {
             let start = encoder.pos();
             encoder.write_each(elements, |(value, resolver), out| E::resolve_with(value, resolver, out));
             return Ok(VecResolver::from_pos(start));
