@@ -44,6 +44,8 @@ fn complete_sites() {
     assert!(tracking::top_allocation_sites(3).is_empty());
     let before_sites = black_box(vec![0_u8; 5000]);
     let _tracking = TrackingOptions::new().sites(Sites::Complete).start();
+    // A second wish changes neither the mode nor the depth.
+    let _again = TrackingOptions::new().sites(Sites::Sampled { bytes: 1 << 20 }).frames_max(1).start();
     let before = tracking::process().unwrap().heap;
     let kept = leaks_here(100);
     churns_here(1000);

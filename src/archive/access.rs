@@ -8,11 +8,13 @@ use super::check::Checker;
 use super::errors::ArchiveError;
 use super::header::{ALIGNMENT, HEADER_BYTES, Header, Schema};
 use bytes::Bytes;
+use rkyv::Archive;
 use rkyv::bytecheck::CheckBytes;
 use rkyv::validation::ArchiveContextExt as _;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// Checks that `bytes` are an archive of a `T` and lends it: header, checksum, and every offset, length, text and enum in it.
 ///
@@ -105,11 +107,11 @@ where
 /// assert_eq!(sum.join().unwrap(), 14);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Checked<T> {
+pub struct Checked<T: Archive> {
     /// Begins with a header and holds a valid `T::Archived` at its end, since `new` has checked it. Never changed.
     bytes: Bytes,
-    /// It lends a `T::Archived` and holds no `T`.
-    of: PhantomData<fn() -> T>,
+    /// It lends a `T::Archived` to whoever has a clone, and holds no `T`.
+    of: PhantomData<Arc<T::Archived>>,
 }
 
 impl<T: Schema<Archived: for<'c> CheckBytes<Checker<'c>>>> Checked<T> {
@@ -138,7 +140,7 @@ impl<T: Schema<Archived: for<'c> CheckBytes<Checker<'c>>>> Checked<T> {
     }
 }
 
-impl<T> Checked<T> {
+impl<T: Archive> Checked<T> {
     /// The archive, header and all, to be sent or stored.
     ///
     /// ```
@@ -192,7 +194,7 @@ impl<T: Schema> Deref for Checked<T> {
     }
 }
 
-impl<T> Clone for Checked<T> {
+impl<T: Archive> Clone for Checked<T> {
     fn clone(&self) -> Self {
         Self { bytes: self.bytes.clone(), of: PhantomData }
     }

@@ -4,7 +4,7 @@
 //! payload takes three heap calls; the others none.
 #![forbid(unsafe_code)]
 
-use super::header::{ALIGNMENT, HEADER_BYTES, PAYLOAD_BYTES_MAX};
+use super::header::{ALIGNMENT, HEADER_BYTES, MAGIC, PAYLOAD_BYTES_MAX};
 use crate::BudgetExceeded;
 use rkyv::bytecheck::{
     NamedEnumVariantCheckContext, StructCheckContext, TupleStructCheckContext, UnnamedEnumVariantCheckContext,
@@ -55,12 +55,19 @@ pub enum ArchiveError {
         /// The first four bytes.
         found: [u8; 4],
     },
-    /// Written by a newer release of this library, in a form that this one does not know.
+    /// In a form that this release does not know: of a newer one, or none that ever was.
     NewerFormat {
         /// The form, at bytes 4 and 5.
         found: u16,
         /// The newest form that is read.
         newest: u16,
+    },
+    /// The header says a length that no archive has.
+    TooLong {
+        /// Bytes behind the header, at bytes 28 to 31.
+        found: usize,
+        /// The most that there can be.
+        most: usize,
     },
     /// Altered since they were written.
     Checksum {
@@ -102,10 +109,13 @@ impl Display for ArchiveError {
         match self {
             Self::Truncated { found, expected } => write!(f, "ends at byte {found} where it should at {expected}"),
             Self::Trailing { found, expected } => write!(f, "goes on to byte {found}, it should end at {expected}"),
-            Self::NotAnArchive { found } => write!(f, "\"{}\" is no archive's first four bytes", found.escape_ascii()),
+            Self::NotAnArchive { found } => {
+                write!(f, "\"{}\" where an archive begins with \"{}\"", found.escape_ascii(), MAGIC.escape_ascii())
+            }
             Self::NewerFormat { found, newest } => {
                 write!(f, "form {found} at byte 4, forms 1 to {newest} are known here")
             }
+            Self::TooLong { found, most } => write!(f, "length {found} at byte 28, {most} at most"),
             Self::Checksum { found, expected } => {
                 write!(f, "checksum {found:#018x}, written with {expected:#018x} at byte 8: altered since")
             }

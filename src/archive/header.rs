@@ -61,7 +61,7 @@ pub const PAYLOAD_BYTES_MAX: usize = i32::MAX as usize;
 pub const FORMAT_NEWEST: u16 = 1;
 
 /// No text in any encoding begins so, and a copy that strips the eighth bit shows.
-const MAGIC: [u8; 4] = *b"\xB1xar";
+pub(super) const MAGIC: [u8; 4] = *b"\xB1xar";
 
 // Where what lies.
 const MAGIC_AT: usize = 0;
@@ -230,7 +230,7 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Truncated`], [`ArchiveError::NotAnArchive`], [`ArchiveError::NewerFormat`].
+    /// [`ArchiveError::Truncated`], [`ArchiveError::NotAnArchive`], [`ArchiveError::NewerFormat`], [`ArchiveError::TooLong`].
     ///
     /// ```
     /// use blixard_arena::archive::{ArchiveError, Header};
@@ -251,11 +251,15 @@ impl Header {
         if format == 0 || format > FORMAT_NEWEST {
             return Err(ArchiveError::NewerFormat { found: format, newest: FORMAT_NEWEST });
         }
+        let payload_bytes = u32::from_le_bytes(field(header, LENGTH_AT)) as usize;
+        if payload_bytes > PAYLOAD_BYTES_MAX {
+            return Err(ArchiveError::TooLong { found: payload_bytes, most: PAYLOAD_BYTES_MAX });
+        }
         Ok(Self {
             format,
             tag: u64::from_le_bytes(field(header, TAG_AT)),
             version: u32::from_le_bytes(field(header, VERSION_AT)),
-            payload_bytes: u32::from_le_bytes(field(header, LENGTH_AT)) as usize,
+            payload_bytes,
             checksum: u64::from_le_bytes(field(header, CHECKSUM_AT)),
         })
     }

@@ -261,9 +261,11 @@ impl TableBuilder {
     fn image(&self) -> Result<Image<'_>, TableProblem> {
         let mut keys: Vec<Key> = Vec::new();
         reserve(&mut keys, self.starts.len())?;
+        // Of the contents, so that nobody can choose names which no seed serves: with each name the seeds are others.
+        let first = checksum(&self.rows);
         for seed in 0..SEEDS {
             // Spread, so that seeds have no bits in common.
-            let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let seed = first ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             keys.clear();
             let numbers = 0..count_u32(self.starts.len());
             keys.extend(numbers.map(|number| Key { hash: NameHash::of(self.name(number), seed).0, number }));
@@ -273,8 +275,7 @@ impl TableBuilder {
                 return self.lay_out(&keys, &index, seed);
             }
         }
-        let (asked, most) = (keys.len() as u64, SEEDS);
-        Err(TableProblem::Limit { what: "hash functions for these names", asked, most })
+        Err(TableProblem::Limit { what: "hash functions tried for these names", asked: SEEDS + 1, most: SEEDS })
     }
 
     /// Names that are there twice have one hash, and are neighbours once their numbers are all that tells them apart.
@@ -296,7 +297,7 @@ impl TableBuilder {
         let slot_bytes = slots as usize * SLOT_BYTES;
         let index_bytes = Layout::index_bytes(names, slots, pilots);
         let data_bytes = (index_bytes + self.rows.len()) as u64;
-        let Some(layout) = Layout::new(names, slots, pilots, data_bytes) else {
+        let Ok(layout) = Layout::new(names, slots, pilots, data_bytes) else {
             return Err(TableProblem::Limit { what: "bytes of a table", asked: data_bytes, most: FILE_BYTES_MAX });
         };
         // Rows lie at a multiple of `UNIT`, and the file's length fits.

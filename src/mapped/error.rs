@@ -181,7 +181,12 @@ impl fmt::Display for TableProblem {
             Self::File { doing, source } => write!(f, "{doing}: {source}"),
             Self::NotAFile => write!(f, "no regular file"),
             Self::NoTable { found } => {
-                write!(f, "at byte 0: begins with {:?}, no table", found.escape_ascii().to_string())
+                write!(
+                    f,
+                    "at byte 0: \"{}\" where a table begins with \"{}\"",
+                    found.escape_ascii(),
+                    super::format::MAGIC.escape_ascii()
+                )
             }
             Self::Version { found, expected } => write!(f, "at byte 8: version {found}, {expected} expected"),
             Self::Length { found, expected } => write!(f, "{found} bytes long, {expected} expected"),

@@ -23,7 +23,7 @@
 use super::error::TableProblem;
 use twox_hash::XxHash3_64;
 
-const MAGIC: [u8; 8] = *b"blxtable";
+pub(super) const MAGIC: [u8; 8] = *b"blxtable";
 /// Goes up when old readers would misread.
 pub(super) const VERSION: u32 = 1;
 pub(super) const HEADER_BYTES: usize = 64;
@@ -66,22 +66,30 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The layout of so many names, slots and pilots with so many bytes behind the checksums; `None` where they do not fit
-    /// one another or the limits.
-    pub(super) fn new(names: u32, slots: u32, pilots: u32, data_bytes: u64) -> Option<Self> {
-        if data_bytes > FILE_BYTES_MAX || names as usize > NAMES_MAX || names > slots {
-            return None;
-        }
-        let data_bytes = usize::try_from(data_bytes).ok()?;
+    /// The layout of so many names, slots and pilots with so many bytes behind the checksums.
+    ///
+    /// # Errors
+    /// The first of them that does not fit those before it or the limits.
+    pub(super) fn new(names: u32, slots: u32, pilots: u32, data_bytes: u64) -> Result<Self, TableProblem> {
+        let within = |offset, what, found, least, most| {
+            let malformed = TableProblem::Malformed { offset, what, found, least, most };
+            if (least..=most).contains(&found) { Ok(()) } else { Err(malformed) }
+        };
+        // All of them are 0, or none is.
+        let most = if names == 0 { 0 } else { u64::from(u32::MAX) };
+        within(12, "names", names.into(), 0, NAMES_MAX as u64)?;
+        within(16, "slots", slots.into(), names.into(), most)?;
+        within(20, "pilots", pilots.into(), u64::from(names > 0), most)?;
+        within(24, "data bytes", data_bytes, Self::index_bytes(names, slots, pilots) as u64, FILE_BYTES_MAX)?;
+        #[expect(clippy::cast_possible_truncation, reason = "less than a file's most, on 64 bits")]
+        let data_bytes = data_bytes as usize;
         let data_at = (HEADER_BYTES + data_bytes.div_ceil(BLOCK_BYTES) * SUM_BYTES).next_multiple_of(HEADER_BYTES);
         let numbers_at = data_at + slots as usize * SLOT_BYTES;
         let pilots_at = numbers_at + names as usize * NUMBER_BYTES;
         let rows_at = data_at + Self::index_bytes(names, slots, pilots);
         let file_bytes = data_at + data_bytes;
-        let fits = rows_at <= file_bytes && file_bytes as u64 <= FILE_BYTES_MAX;
-        let empty = [names, slots, pilots].map(|count| count == 0);
-        let layout = Self { names, slots, pilots, data_at, numbers_at, pilots_at, rows_at, file_bytes };
-        (fits && (empty == [true; 3] || empty == [false; 3])).then_some(layout)
+        within(24, "data bytes", data_bytes as u64, 0, FILE_BYTES_MAX - data_at as u64)?;
+        Ok(Self { names, slots, pilots, data_at, numbers_at, pilots_at, rows_at, file_bytes })
     }
 
     /// Bytes of slots, numbers and pilots, with the zeros behind them.
@@ -199,11 +207,7 @@ impl Header {
             return Err(TableProblem::Checksum { offset: 0, bytes: HEADER_BYTES as u64, found, expected });
         }
         let data_bytes = u64_at(header, 24);
-        let layout = Layout::new(u32_at(header, 12), u32_at(header, 16), u32_at(header, 20), data_bytes);
-        let Some(layout) = layout else {
-            let most = FILE_BYTES_MAX;
-            return Err(TableProblem::Malformed { offset: 24, what: "data bytes", found: data_bytes, least: 0, most });
-        };
+        let layout = Layout::new(u32_at(header, 12), u32_at(header, 16), u32_at(header, 20), data_bytes)?;
         if layout.file_bytes as u64 != file_bytes {
             return Err(TableProblem::Length { found: file_bytes, expected: layout.file_bytes as u64 });
         }
@@ -255,13 +259,21 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_no_layout() {
-        assert_eq!(Layout::new(3, 2, 2, 1 << 20), None, "fewer slots than names");
-        assert_eq!(Layout::new(1, 2, 0, 1 << 20), None, "no pilot for a name");
-        assert_eq!(Layout::new(0, 2, 2, 1 << 20), None, "slots for no name");
-        assert_eq!(Layout::new(1, 2, 2, 23), None, "no room for the index");
-        assert_eq!(Layout::new(1, 2, 2, FILE_BYTES_MAX), None, "no room before the data");
-        assert_eq!(Layout::new(1, 2, 2, u64::MAX), None);
-        assert_eq!(Layout::new(u32::MAX, u32::MAX, u32::MAX, 1 << 33), None, "more names than allowed");
+        let refused = |(names, slots, pilots, data), why: &str| {
+            let Err(TableProblem::Malformed { what, found, least, most, .. }) = Layout::new(names, slots, pilots, data)
+            else {
+                panic!("{why}: a layout")
+            };
+            assert!(!(least..=most).contains(&found), "{why}: {what} {found}, {least} to {most}");
+            assert_eq!(what, why.split(": ").next().unwrap_or_default());
+        };
+        refused((3, 2, 2, 1 << 20), "slots: fewer than names");
+        refused((1, 2, 0, 1 << 20), "pilots: none for a name");
+        refused((0, 2, 2, 1 << 20), "slots: for no name");
+        refused((1, 2, 2, 23), "data bytes: no room for the index");
+        refused((1, 2, 2, FILE_BYTES_MAX), "data bytes: no room before them");
+        refused((1, 2, 2, u64::MAX), "data bytes: more than a file's");
+        refused((u32::MAX, u32::MAX, u32::MAX, 1 << 33), "names: more than allowed");
     }
 
     #[test]

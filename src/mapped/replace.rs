@@ -19,6 +19,9 @@ const WRITE_BYTES: usize = if cfg!(test) { 64 } else { 1 << 20 };
 /// Names that are tried for the file beside: one is taken where a process with our identifier was killed.
 const NAMES: u64 = 1000;
 
+/// What the name of the file beside has of the file's own: at most 200 of the 255 bytes that file systems allow.
+const NAME_CHARS: usize = 50;
+
 /// What is done, in this order; `Write` once or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -98,10 +101,12 @@ fn create_beside(path: &Path) -> io::Result<(File, Beside)> {
     // A counter and nothing else: two threads that write one table get files of their own.
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path ends in no name"))?;
+    // Its beginning is enough to be recognised by, and leaves room for what comes behind.
+    let name: String = name.to_string_lossy().chars().take(NAME_CHARS).collect();
     let mut result = Err(ErrorKind::AlreadyExists.into());
     for _ in 0..NAMES {
         let mut beside = OsString::from(".");
-        beside.push(name);
+        beside.push(&name);
         beside.push(format!(".{}-{}.tmp", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
         let beside = folder_of(path).join(beside);
         result = OpenOptions::new().write(true).create_new(true).open(&beside).map(|file| (file, Beside(beside)));

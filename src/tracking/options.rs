@@ -117,7 +117,8 @@ impl TrackingOptions {
         self
     }
 
-    /// Frames kept per site: 1 to 32, which is the default. Fewer cost less and tell less sites apart.
+    /// Frames kept per site: 1 to 32, which is the default. Fewer cost less and tell less sites apart. The innermost, up to four, are those of the
+    /// allocator itself.
     ///
     /// ```
     /// # use blixard_arena::tracking::{Sites, TrackingOptions};

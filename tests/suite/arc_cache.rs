@@ -550,3 +550,33 @@ fn no_look_up_goes_back_in_time() {
     });
     assert!(cache.figures().entries <= 48);
 }
+
+/// A thread that has seen a value gone is lent it no more, while others clear the cache and fill it again.
+#[test]
+fn what_a_thread_has_seen_gone_is_not_lent_again() {
+    const KEYS: u32 = 200;
+    let cache = ArcCache::<u32, u64>::new();
+    let rounds = if cfg!(debug_assertions) { 300 } else { 3_000 };
+    let done = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..rounds {
+                (0..KEYS).for_each(|key| _ = cache.insert(key, round));
+                cache.clear();
+            }
+            done.store(true, SeqCst);
+        });
+        let mut reader = cache.reader();
+        let mut gone = 0;
+        while !done.load(SeqCst) {
+            for key in 0..KEYS {
+                let Some(held) = reader.get(&key).map(|value| **value) else { continue };
+                if cache.get(&key).is_none() {
+                    gone += 1;
+                    assert!(reader.get(&key).is_none_or(|value| **value != held), "lent again");
+                }
+            }
+        }
+        assert!(gone > 0, "some were seen gone");
+    });
+}

@@ -273,3 +273,62 @@ fn a_key_has_one_living_value() {
     cache.sweep();
     assert_eq!(cache.figures().entries, 0);
 }
+
+/// A key whose `Eq` panics while others are swept: their destructors, which use the cache, run when no lock is held.
+#[test]
+fn destructors_run_under_no_lock_though_an_eq_panics() {
+    use std::cell::Cell;
+    use std::hash::{Hash, Hasher};
+    use std::sync::LazyLock;
+
+    static CACHE: LazyLock<WeakCache<Touchy, u32>> = LazyLock::new(WeakCache::new);
+    thread_local! {
+        static PANICS_IN: Cell<u32> = const { Cell::new(0) };
+        static LOOKS: Cell<bool> = const { Cell::new(false) };
+    }
+    #[derive(Clone)]
+    struct Touchy(u32);
+    impl Hash for Touchy {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            0.hash(state);
+        }
+    }
+    impl PartialEq for Touchy {
+        fn eq(&self, other: &Self) -> bool {
+            let left = PANICS_IN.get();
+            PANICS_IN.set(left.saturating_sub(1));
+            if left == 1 {
+                std::panic::resume_unwind(Box::new("an Eq panics")); // without the hook, since it happens often
+            }
+            self.0 == other.0
+        }
+    }
+    impl Eq for Touchy {}
+    impl Drop for Touchy {
+        fn drop(&mut self) {
+            if LOOKS.replace(false) {
+                CACHE.get(&Touchy(77));
+            }
+        }
+    }
+    // On a thread of its own, so that a deadlock is a failure and not the end of the suite.
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _living = CACHE.get_or_build(&Touchy(1_000), || 7);
+        let mut panicked = 0;
+        for nth in 1.. {
+            (0..31).for_each(|key| _ = CACHE.get_or_build(&Touchy(key), || key)); // dead at once
+            PANICS_IN.set(nth);
+            LOOKS.set(true);
+            let built = std::panic::catch_unwind(|| CACHE.get_or_build(&Touchy(2_000), || 1));
+            PANICS_IN.set(0);
+            LOOKS.set(false);
+            match built {
+                Ok(_) => break,
+                Err(_) => panicked += 1,
+            }
+        }
+        ended.send(panicked).unwrap();
+    });
+    assert!(end.recv_timeout(std::time::Duration::from_secs(60)).is_ok_and(|panicked| panicked > 60));
+}

@@ -245,7 +245,7 @@ fn every_flipped_bit_is_noticed() {
         match (bit / 8, refused(&altered)) {
             (0..4, ArchiveError::NotAnArchive { found }) => assert_eq!(found, altered[..4]),
             (4 | 5, ArchiveError::NewerFormat { newest: 1, .. })
-            | (28..32, ArchiveError::Truncated { .. } | ArchiveError::Trailing { .. })
+            | (28..32, ArchiveError::Truncated { .. } | ArchiveError::Trailing { .. } | ArchiveError::TooLong { .. })
             | (6.., ArchiveError::Checksum { .. }) => {}
             (byte, other) => panic!("byte {byte}: {other}"),
         }
@@ -477,4 +477,23 @@ fn a_value_that_refuses_or_panics_half_way_leaves_no_trace() {
         assert_eq!(panic.downcast_ref(), Some(&"not a one"));
         assert_eq!(archive::encode(&half(2)).unwrap(), whole);
     }
+}
+
+/// Whoever reads a stream makes room for what a header says: no length is believed that no archive has.
+#[test]
+fn a_length_beyond_every_payload_is_refused() {
+    use blixard_arena::archive::PAYLOAD_BYTES_MAX;
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    struct Ping(u64);
+    impl Schema for Ping {
+        const NAME: &'static str = "example.ping";
+    }
+    let mut bytes = archive::encode(&Ping(7)).unwrap().to_vec();
+    for length in [u32::MAX, 1 << 31] {
+        bytes[28..32].copy_from_slice(&length.to_le_bytes());
+        let refused = Header::of(&bytes).unwrap_err();
+        assert_eq!(refused, ArchiveError::TooLong { found: length as usize, most: PAYLOAD_BYTES_MAX });
+    }
+    bytes[28..32].copy_from_slice(&u32::MAX.wrapping_shr(1).to_le_bytes());
+    assert_eq!(Header::of(&bytes).unwrap().payload_bytes, PAYLOAD_BYTES_MAX);
 }

@@ -568,7 +568,7 @@ fn what_the_rules_own_goes_with_the_last_handle() {
     thread::scope(|scope| {
         let guard = arenas.acquire();
         let (pool_of_thread, used, gone) = (pool.clone(), &used, &gone);
-        let user = scope.spawn(move || {
+        let thread = scope.spawn(move || {
             drop(pool_of_thread.acquire());
             drop(pool_of_thread);
             used.wait();
@@ -580,7 +580,7 @@ fn what_the_rules_own_goes_with_the_last_handle() {
         drop(pool);
         assert_eq!(Arc::strong_count(&captured), 1, "gone, though a thread that used the pool lives on");
         gone.wait();
-        user.join().unwrap();
+        thread.join().unwrap();
     });
     assert_eq!((arenas.figures().returned, arenas.figures().live), (1, 0));
     // The last item that comes home is the last that the pool has: it ends it, while a panic unwinds too.

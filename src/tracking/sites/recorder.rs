@@ -26,8 +26,8 @@ use std::cell::Cell;
 
 /// 0: off. 1: each call. Above: one sample per so many bytes, on average.
 static RATE: AtomicU64 = AtomicU64::new(0);
-/// Frames kept per stack.
-static FRAMES: AtomicUsize = AtomicUsize::new(FRAMES_MAX);
+/// Frames kept per stack. 0 before anybody has asked for sites: who sets it sets the rate too.
+static FRAMES: AtomicUsize = AtomicUsize::new(0);
 /// What a sample costs the free of a block that is in none.
 static FILTER: Filter = Filter([const { AtomicU8::new(0) }; filter::LEN]);
 /// Blocks for which there was no place.
@@ -43,16 +43,13 @@ pub(in crate::tracking) fn rate() -> u64 {
     RATE.load(Ordering::Relaxed)
 }
 
-/// Turns sites on. Gives the rate that holds, which is an earlier caller's if there was one.
-pub(in crate::tracking) fn start(rate: u64, frames_max: usize) -> u64 {
+/// Turns sites on, unless an earlier caller has.
+pub(in crate::tracking) fn start(rate: u64, frames_max: usize) {
     walk::prepare();
-    FRAMES.store(frames_max.clamp(1, FRAMES_MAX), Ordering::Relaxed);
-    match RATE.compare_exchange(0, rate, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => {
-            crate::tracking::counters::wake();
-            rate
-        }
-        Err(earlier) => earlier,
+    let frames = frames_max.clamp(1, FRAMES_MAX);
+    if FRAMES.compare_exchange(0, frames, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        RATE.store(rate, Ordering::Relaxed);
+        crate::tracking::counters::wake();
     }
 }
 
@@ -112,7 +109,8 @@ pub(in crate::tracking) fn allocated(rate: u64, block: *mut u8, size: usize) {
         table::OWN
     } else {
         let mut frames = [0; FRAMES_MAX];
-        let max = FRAMES.load(Ordering::Relaxed).min(FRAMES_MAX);
+        // At least 1, though this thread may see the rate before it.
+        let max = FRAMES.load(Ordering::Relaxed).clamp(1, FRAMES_MAX);
         let stack = walk::stack(&mut frames[..max]);
         let number = table::find(stack);
         WALKING.with(|walking| walking.set(false));
