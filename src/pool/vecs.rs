@@ -1,7 +1,7 @@
 //! Pools of vectors: scratch space, byte buffers of two sizes for the whole process, byte buffers by size class.
 //!
 //! Stands over `objects` with rules of its own, so that emptying a vector is inlined into its return. Invariant: an idle
-//! vector is empty and holds at least the capacity that it was made with, at most twice that. Cost: as the pool's; no
+//! vector is empty and holds at least the capacity that it was made with, at most twice that unless its pool is built otherwise. Cost: as the pool's; no
 //! byte is ever zeroed.
 #![forbid(unsafe_code)]
 
@@ -178,7 +178,7 @@ pub static LARGE_BUFFER_POOL: LazyLock<VecPool<u8>> = LazyLock::new(|| buffers("
 /// ```
 ///
 /// Each class is a [`VecPool`] of its own, of which 32 MiB lie idle at most, 1,024 buffers at most, and 1 MiB with one
-/// thread. What is asked beyond the largest class is made to measure and dropped when it comes back.
+/// thread. What is asked beyond the largest class is made to measure, and dropped when it comes back if it has more than 2 MiB.
 #[derive(Clone, Debug)]
 pub struct BufferPool {
     classes: [VecPool<u8>; BufferPool::CLASSES.len()],
@@ -213,10 +213,15 @@ impl BufferPool {
 
     /// An empty buffer for at least `bytes`.
     ///
+    /// # Panics
+    ///
+    /// Where `bytes` is beyond `isize::MAX`. Where the allocator has not so many, the process ends, as with `Vec::with_capacity`: a length that
+    /// comes from outside is to be bounded first.
+    ///
     /// ```
     /// let pool = blixard_arena::pool::BufferPool::new();
     /// let announced = 3_000; // by the header of a message
-    /// let mut body = pool.acquire(announced);
+    /// let mut body = pool.acquire(announced.min(8 << 20));
     /// body.resize(announced, 0); // it is there already: nothing grows
     /// assert_eq!(body.capacity(), 4 << 10);
     /// assert!(pool.acquire(3 << 20).capacity() >= 3 << 20); // above the classes, made to measure

@@ -9,7 +9,7 @@
 //! - A thread's last touch when it gives an item back is the Release store to `returned`.
 //! - A return that ran beside the closing may leave both sides believing that the other will finish. The slot's thread
 //!   looks again when it next adopts a slot of any recycler and sees the closing, or ends. Memory is held until then,
-//!   never lost. A thread that has ended so far that it has no slot never looks again: it counts, and looks under the
+//!   never lost; what the pool's rules own goes with whoever finishes. A thread that has ended so far that it has no slot never looks again: it counts, and looks under the
 //!   lock.
 //! - Once it has counted, a returning thread has no claim on the recycler: no reference to it is then an argument of a
 //!   running function, unless that function owns a count of its own.

@@ -93,7 +93,7 @@ fn what_is_no_config_is_not_kept() {
         r#"VM config, name: expected "vm", under which it was asked for, found "other""#
     );
     let untouched = cache.get_or_load("vm", |_| Ok::<_, Infallible>(())).unwrap_err();
-    assert!(untouched.to_string().contains("name: expected 1 to 255 bytes"), "a pooled config is handed out empty");
+    assert!(untouched.to_string().contains("name: expected 1 to 253 bytes"), "a pooled config is handed out empty");
     assert!(cache.get("vm").is_none() && cache.listed() == 0);
 
     let full = ConfigCache::new(StringPoolOptions::new().entries_max(2).build(), 10);

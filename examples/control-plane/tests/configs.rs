@@ -36,8 +36,8 @@ fn whatever_is_out_of_bounds_is_named() {
     let memory = |memory_mib| VmSpec { resources: Resources { memory_mib, ..good().resources }, ..good() };
     let group = |group| VmSpec { anti_affinity: Some(AntiAffinity { group, level: Level::Rack }), ..good() };
     let cases: Vec<(VmSpec<'_>, &str, &str)> = vec![
-        (VmSpec { name: "", ..good() }, "name", "expected 1 to 255 bytes, found \"\""),
-        (VmSpec { name: &long[..=NAME_BYTES_MAX], ..good() }, "name", "\" and 196 bytes more"),
+        (VmSpec { name: "", ..good() }, "name", "expected 1 to 253 bytes, found \"\""),
+        (VmSpec { name: &long[..=NAME_BYTES_MAX], ..good() }, "name", "\" and 194 bytes more"),
         (VmSpec { name: "a\0b", ..good() }, "name", r#"found "a\0b""#),
         (VmSpec { name: "a\u{85}b", ..good() }, "name", r#"found "a\u{85}b""#),
         (VmSpec { config_path: "", ..good() }, "config path", "1 to 4095 bytes"),
@@ -66,7 +66,7 @@ fn whatever_is_out_of_bounds_is_named() {
         assert!(error.to_string().contains(text) && error.to_string().len() < 200, "{error} {text}");
     }
     let metadata = |pairs: &[(&str, &str)]| good().validate(pairs).unwrap_err().to_string();
-    assert_eq!(metadata(&[("", "v")]), "VM config, metadata key: expected 1 to 255 bytes, found \"\"");
+    assert_eq!(metadata(&[("", "v")]), "VM config, metadata key: expected 1 to 253 bytes, found \"\"");
     assert_eq!(
         metadata(&[("k", "\u{7}")]),
         r#"VM config, metadata value: expected no control character, found "\u{7}""#

@@ -1,8 +1,8 @@
 //! Placement never exceeds capacity and obeys the rules for GPUs; nodes come and go.
 
 use control_plane::scheduler::{
-    Demand, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, GpuRequest, Node, NodeId, NodeTable, NodeTableError, Placement,
-    Resources,
+    Demand, DeviceSet, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, GpuRequest, ModelSet, Node, NodeId, NodeTable,
+    NodeTableError, Placement, Resources,
 };
 
 fn node(name: &str, cpu_milli: u32, gpus: u8, model: &str) -> Node {
@@ -164,4 +164,16 @@ fn who_left_is_not_opened() {
     let mut table = NodeTable::new(&[node("a", 8_000, 0, "")]).unwrap();
     table.leave(NodeId(0)).unwrap();
     table.set_open(NodeId(0), true);
+}
+
+/// What comes back is added up without a wrap: more than a device can have left is seen to be more than it has.
+#[test]
+#[should_panic(expected = "got back more than it has")]
+fn a_placement_that_was_altered_is_refused() {
+    let node = Node { name: "n".into(), cpu_milli: 8, memory_mib: 8, gpus: 1, model: "T4".into() };
+    let mut table = NodeTable::new(&[node]).unwrap();
+    let demand = Demand { resources: Resources { cpu_milli: 1, ..Resources::default() }, models: ModelSet::ANY };
+    let mut placement = table.place(&demand).unwrap().placement;
+    placement.devices = DeviceSet { mask: 1, milli: 65_036 };
+    table.give_back(&placement);
 }

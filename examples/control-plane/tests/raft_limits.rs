@@ -10,7 +10,9 @@ use control_plane::raft::{
     Fault, NESTING_MAX, NodeSpec, Place, Proposal, ProposalBatch, ProposalBuilder, ProposalData, ProposalError,
     ProposalLimits, ProposalProcessor, TaskSpec, heap,
 };
-use control_plane::scheduler::{Decision, NodeTable, Resource, Shortage, VmConfig};
+use control_plane::scheduler::{
+    AntiAffinity, Decision, Level, NAME_BYTES_MAX, NodeTable, Resource, Shortage, VmConfig, VmSpec,
+};
 use proptest::prelude::*;
 
 /// What one proposal is refused with, by the builder and, built by hand, by the processor.
@@ -289,4 +291,29 @@ proptest! {
         let passed = ProposalProcessor::new(limits).check(&ProposalBatch::new(proposals, &[]));
         prop_assert!(passed.is_ok(), "{passed:?}");
     }
+}
+
+/// A group of VMs that keep apart is a name like others: in a log entry, and in what is printed of it.
+#[test]
+fn an_anti_affinity_group_is_bounded_as_names_are() {
+    let long = "g".repeat(NAME_BYTES_MAX + 1);
+    for (group, why) in [
+        ("", "empty, at least 1 byte is needed"),
+        ("a\n\u{1b}[2J", "control character '\\n' at byte 1"),
+        (&long, "254 bytes, at most 253 are allowed"),
+    ] {
+        let apart = Some(AntiAffinity { group, level: Level::Rack });
+        let spec = VmSpec { name: "vm", tenant: "t", anti_affinity: apart, ..VmSpec::default() };
+        let arena = Arena::new();
+        let mut ids = drawn::ids();
+        let lifetime = control_plane::raft::Lifetime { from_seconds: 0, until_seconds: None };
+        let refused = ProposalBuilder::new_in(&arena, &mut ids).create_vm(lifetime, spec, &[]).unwrap_err();
+        assert_eq!(refused.to_string(), format!("proposal 0, anti-affinity group: {why}"));
+    }
+}
+
+#[test]
+#[should_panic(expected = "milliseconds of an identifier fit into 48 bits")]
+fn an_identifier_has_48_bits_for_its_milliseconds() {
+    control_plane::raft::ProposalIds::from_seed(0, 1 << 54).next_id();
 }

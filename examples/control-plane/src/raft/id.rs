@@ -104,6 +104,7 @@ impl ProposalIds {
     fn next_id_at(&mut self, unix_millis: u64) -> ProposalId {
         // The highest random bit is left free: steps within a millisecond do not run over into the next before 2^41 of them.
         let random = u128::from(self.random()) << (RANDOM_BITS - 1 - 64) | u128::from(self.random() >> 55);
+        assert!(unix_millis >> 48 == 0, "milliseconds of an identifier fit into 48 bits");
         let fresh = u128::from(unix_millis) << RANDOM_BITS | random;
         let step = 1 + u128::from(self.random() >> 32);
         self.last = fresh.max(self.last + step);

@@ -12,7 +12,7 @@ use blixard_arena::BudgetExceeded;
 
 use super::archived;
 use super::data::{AnyProposal, View};
-use crate::scheduler::VmConfigView;
+use crate::scheduler::{NAME_BYTES_MAX, VmConfigView};
 
 /// Batches in one another, at most: a batch of the outermost proposals is 1.
 pub const NESTING_MAX: usize = 4;
@@ -27,7 +27,7 @@ pub const NESTING_MAX: usize = 4;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProposalLimits {
-    /// Bytes of a name of a VM, node, task or tenant, and of a key of metadata: 253, as of a host name.
+    /// Bytes of a name of a VM, node, task or tenant, of an anti-affinity group and of a key of metadata: 253, as of a host name.
     pub name_bytes_max: usize,
     /// Bytes of any other text: 4,096, as of a path.
     pub text_bytes_max: usize,
@@ -44,7 +44,7 @@ pub struct ProposalLimits {
 impl Default for ProposalLimits {
     fn default() -> Self {
         Self {
-            name_bytes_max: 253,
+            name_bytes_max: NAME_BYTES_MAX,
             text_bytes_max: 4 << 10,
             pairs_max: 256,
             proposal_bytes_max: 256 << 10,
@@ -293,6 +293,9 @@ impl ProposalLimits {
                 self.name("tenant", spec.tenant)?;
                 self.text("config path", spec.config_path)?;
                 self.text("GPU models", spec.gpu_spec)?;
+                if let Some(wish) = spec.anti_affinity {
+                    self.name("anti-affinity group", wish.group)?;
+                }
                 self.pairs(metadata.len())?;
                 for (key, value) in metadata {
                     self.name("metadata key", key)?;

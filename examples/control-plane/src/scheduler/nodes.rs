@@ -427,7 +427,7 @@ impl NodeTable {
         let mut devices = slot.devices;
         if taken.mask != 0 {
             for (device, left) in devices.iter_mut().enumerate() {
-                *left += if taken.mask >> device & 1 == 1 { taken.milli } else { 0 };
+                *left = left.saturating_add(if taken.mask >> device & 1 == 1 { taken.milli } else { 0 });
             }
         }
         let cpu = slot.cpu_left_milli.saturating_add(placement.cpu_milli);

@@ -14,7 +14,7 @@ use super::config::{GPU_MILLI, VmSpec};
 use super::node::GPUS_PER_NODE_MAX;
 
 /// Longest name of a VM, a tenant or an anti-affinity group, in bytes.
-pub const NAME_BYTES_MAX: usize = 255;
+pub const NAME_BYTES_MAX: usize = 253;
 
 /// Longest config path, in bytes.
 pub const PATH_BYTES_MAX: usize = 4_095;
