@@ -2,6 +2,8 @@
 //!
 //! Stands on `table`. One type for the arena and the heap. Invariant: no two keys are equal, if `Eq` and `Hash` are honest.
 //! Cost: in an arena no heap call; on the heap one block for the pairs, and one for the index once there is one.
+//!
+//! Longer than most files here: half of its lines are the examples of its calls.
 #![forbid(unsafe_code)]
 
 use super::entry::{Entry, OccupiedEntry, VacantEntry};

@@ -1,6 +1,8 @@
 //! `FlatSet`: values in one slice in the order of insertion, scanned while few, indexed by hash once many.
 //!
 //! Stands on `table`, beside `FlatMap`, whose words on order, hashing and memory hold here too. Cost: the same.
+//!
+//! Longer than most files here: half of its lines are the examples of its calls.
 #![forbid(unsafe_code)]
 
 use super::list;

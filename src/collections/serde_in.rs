@@ -3,6 +3,8 @@
 //! Stands where a request's bytes come in. What is deserialised holds no reference to the input and makes no heap call of
 //! ours (a format may make its own). Invariant: a length that the input announces reserves at most 4 KiB before elements
 //! come. A budget that does not suffice ends in the format's error, with the numbers of `BudgetExceeded`.
+//!
+//! Longer than most files here: one visitor for each shape, of which there are many.
 #![forbid(unsafe_code)]
 
 use super::list::List;

@@ -2,6 +2,8 @@
 //!
 //! Stands on `list`, as `Vec<u8>` does; written piece by piece or by `write!`, and frozen by `into_str`.
 //! Invariant: its bytes are UTF-8 whenever a caller can see them. Cost: as `Vec`'s.
+//!
+//! Longer than most files here: half of its lines are the examples of its calls.
 #![expect(unsafe_code, reason = "keeps UTF-8 by construction and lends it as `str`")]
 
 use super::list::List;

@@ -16,6 +16,8 @@
 //! stored again. What is found is always compared by its text.
 //! Cost: no heap call while the arena's chunk has room. A hit touches the slot, the list's entry and the text; growing
 //! touches no text.
+//!
+//! Longer than most files here: half of its lines are the examples of its calls.
 #![forbid(unsafe_code)]
 
 use super::symbol::{NAMES_MAX, Numbering, Symbol};

@@ -7,6 +7,8 @@
 //! Invariants: equal texts of one pool that anybody can use at the same time have one address; a name is freed only when nobody
 //! holds it and nobody is pinned who could have found it; caps are never passed. Cost: no heap call for a hit, a pin
 //! and a clone; a new name costs a part of a chunk, now and then a chunk or a table.
+//!
+//! Longer than most files here: half of its lines are the examples of its calls.
 #![expect(unsafe_code, reason = "says how long entries and tables stay")]
 
 use super::account::{Account, PoolFull};
