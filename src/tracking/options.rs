@@ -141,7 +141,8 @@ impl TrackingOptions {
         self
     }
 
-    /// Begins. Sites stay on to the end of the process, in the mode that was asked for first.
+    /// Begins. Sites stay on to the end of the process, in the mode that was asked for first. Code that is loaded then is believed to stay: a
+    /// program with sites must not unload shared libraries (`dlclose`), whose unwind tables are read.
     ///
     /// Where nothing can be counted (see [`NotCounted`](super::NotCounted)) although something was asked for, a line on
     /// stderr says so.

@@ -17,7 +17,8 @@
 //! before a create. Commands that stand keep their order. Nodes and tasks are left alone: a change of members is never skipped.
 //! Nested batches count as if their proposals stood in the place of the batch; one of which nothing stands goes.
 //!
-//! Invariant: applying what stands ends in the same state as applying all (`tests/raft_dedupe.rs`).
+//! Invariant: where every command can be applied, applying what stands ends in the same state as applying all (`tests/raft_dedupe.rs`). A
+//! command that stands and then fails (a VM for which no node has room) takes what it superseded with it.
 //! Cost: one pass from the end; in the request's memory a byte per proposal and an entry per VM, on the heap (the twin) as std's
 //! map does. No copy where all stand.
 
