@@ -1,7 +1,9 @@
-//! `List` and `Pair`: every kind of list and map becomes an `ArchivedVec`, its elements by a wrapper of their own.
+//! `List`, `Each` and `Pair`: every kind of list and map, and what an iterator gives, becomes an `ArchivedVec`, its elements by a wrapper of
+//! their own.
 //!
 //! Stands beside `text`, under the derived code of rkyv. Invariant: the bytes depend on the elements and their order alone, not on what
-//! held them. Cost: no heap call of ours; elements that lie out of line themselves take scratch memory that the encoder keeps.
+//! held them. Cost: no heap call of ours; what is known of each element until the list is written, and what an iterator gave, takes scratch
+//! memory that the encoder keeps.
 #![expect(unsafe_code, reason = "rkyv's call for an aligned value is unsafe")]
 
 use super::decode::ArenaDecoder;
@@ -17,6 +19,7 @@ use rkyv::util::SerVec;
 use rkyv::vec::{ArchivedVec, VecResolver};
 use rkyv::with::{ArchiveWith, DeserializeWith, Identity, SerializeWith, With};
 use rkyv::{Archive, Place, Serialize};
+use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
@@ -65,6 +68,58 @@ impl<E> fmt::Debug for List<E> {
     }
 }
 
+/// Archives what an iterator gives, to the same bytes as [`List`] archives a slice of it: a map of std's, a column, anything that would
+/// have to be collected first.
+///
+/// The iterator is cloned and walked once; its items lie in scratch memory that the encoder keeps until the list is written, so no heap call is made.
+/// Of an iterator that gives fewer items than its `len` says, those become a list.
+///
+/// # Panics
+///
+/// Encoding panics where an iterator gives more items than its `len` says.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use blixard_arena::archive::{self, Each, List, Pair, Schema, Text, rkyv};
+///
+/// #[derive(rkyv::Archive, rkyv::Serialize)]
+/// #[rkyv(crate = rkyv)]
+/// struct Config<'a> {
+///     #[rkyv(with = List<Pair<Text, Text>>)]
+///     labels: &'a [(&'a str, &'a str)],
+/// }
+///
+/// /// A look at labels that lie in whatever map.
+/// #[derive(rkyv::Archive, rkyv::Serialize)]
+/// #[rkyv(crate = rkyv)]
+/// struct ConfigView<'a, I: ExactSizeIterator<Item = (&'a str, &'a str)> + Clone> {
+///     #[rkyv(with = Each<Pair<Text, Text>>)]
+///     labels: I,
+/// }
+///
+/// impl Schema for Config<'_> {
+///     const NAME: &'static str = "example.config";
+/// }
+///
+/// impl<'a, I: ExactSizeIterator<Item = (&'a str, &'a str)> + Clone> Schema for ConfigView<'a, I> {
+///     const NAME: &'static str = "example.config";
+/// }
+///
+/// let owned = BTreeMap::from([("tier".to_owned(), "db".to_owned()), ("app".to_owned(), "vm".to_owned())]);
+/// let labels = owned.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+/// let bytes = archive::encode(&ConfigView { labels })?; // nothing is collected
+/// assert_eq!(bytes, archive::encode(&Config { labels: &[("app", "vm"), ("tier", "db")] })?);
+/// # Ok::<(), archive::EncodeError>(())
+/// ```
+pub struct Each<E = Identity>(PhantomData<E>);
+
+impl<E> fmt::Debug for Each<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Each")
+    }
+}
+
 /// Archives a pair, each part by a wrapper of its own: see [`List`].
 ///
 /// ```
@@ -105,24 +160,42 @@ where
     E: SerializeWith<T, S>,
     S: Fallible + Writer + Allocator + ?Sized,
 {
-    const { refuse_nothing::<E::Archived>() };
     SerVec::with_capacity(serializer, list.len(), |resolvers, serializer| {
         for value in list {
             resolvers.push(E::serialize_with(value, serializer)?);
         }
-        let elements = list.iter().zip(resolvers.drain());
-        if let Some(encoder) = Encoder::with_room::<E::Archived, S>(&mut *serializer, list.len()) {
-            let start = encoder.pos();
-            encoder.write_each(elements, |(value, resolver), out| E::resolve_with(value, resolver, out));
-            return Ok(VecResolver::from_pos(start));
-        }
-        let start = serializer.align_for::<E::Archived>()?;
-        for (value, resolver) in elements {
-            // SAFETY: the resolver is this value's, and the serializer was aligned for the first element, hence is for all.
-            unsafe { serializer.resolve_aligned(With::<T, E>::cast(value), resolver) }?;
-        }
-        Ok(VecResolver::from_pos(start))
+        // SAFETY: the resolvers are the values', in the same order.
+        unsafe { write::<&T, T, E, S>(list.iter().zip(resolvers.drain()), serializer) }
     })?
+}
+
+/// Writes a list of values whose own parts are written.
+///
+/// # Safety
+///
+/// Each resolver is what serialising its value gave.
+#[inline(always)]
+unsafe fn write<V, T, E, S>(
+    values: impl ExactSizeIterator<Item = (V, E::Resolver)>,
+    serializer: &mut S,
+) -> Result<VecResolver, S::Error>
+where
+    V: Borrow<T>,
+    E: SerializeWith<T, S>,
+    S: Fallible + Writer + ?Sized,
+{
+    const { refuse_nothing::<E::Archived>() };
+    if let Some(encoder) = Encoder::with_room::<E::Archived, S>(&mut *serializer, values.len()) {
+        let start = encoder.pos();
+        encoder.write_each(values, |(value, resolver), out| E::resolve_with(value.borrow(), resolver, out));
+        return Ok(VecResolver::from_pos(start));
+    }
+    let start = serializer.align_for::<E::Archived>()?;
+    for (value, resolver) in values {
+        // SAFETY: the resolver is this value's, as the caller says, and the serializer was aligned for the first element, hence is for all.
+        unsafe { serializer.resolve_aligned(With::<T, E>::cast(value.borrow()), resolver) }?;
+    }
+    Ok(VecResolver::from_pos(start))
 }
 
 impl<F: Deref<Target = [T]>, T, E: ArchiveWith<T>> ArchiveWith<F> for List<E> {
@@ -144,6 +217,41 @@ where
     #[inline]
     fn serialize_with(field: &F, serializer: &mut S) -> Result<VecResolver, S::Error> {
         serialize::<T, E, S>(field, serializer)
+    }
+}
+
+impl<I: ExactSizeIterator + Clone, E: ArchiveWith<I::Item>> ArchiveWith<I> for Each<E> {
+    type Archived = ArchivedVec<E::Archived>;
+    /// Where the list lies, and of how many elements it is.
+    type Resolver = (VecResolver, usize);
+
+    #[inline]
+    fn resolve_with(_: &I, (list, len): Self::Resolver, out: Place<Self::Archived>) {
+        ArchivedVec::resolve_from_len(len, list, out);
+    }
+}
+
+impl<I, E, S> SerializeWith<I, S> for Each<E>
+where
+    I: ExactSizeIterator + Clone,
+    E: SerializeWith<I::Item, S>,
+    S: Fallible + Writer + Allocator + ?Sized,
+{
+    #[inline]
+    fn serialize_with(items: &I, serializer: &mut S) -> Result<Self::Resolver, S::Error> {
+        let items = items.clone();
+        // Walked again, it might give something else, which no resolver here would be of: so the items are kept.
+        SerVec::with_capacity(serializer, items.len(), |kept, serializer| {
+            for item in items {
+                let resolver = E::serialize_with(&item, serializer)?;
+                assert!(kept.len() < kept.capacity(), "an iterator gives no more items than its `len` says");
+                kept.push((item, resolver));
+            }
+            let len = kept.len();
+            // SAFETY: each resolver was made of the item that lies beside it.
+            let list = unsafe { write::<I::Item, I::Item, E, S>(kept.drain(), serializer) }?;
+            Ok((list, len))
+        })?
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`decode_in`] | a value in an arena out of an archive, the rare case |
 //! | [`Schema`], [`Header`] | what bytes are an archive of; reading older versions |
 //! | [`Text`], [`List`], [`Pair`] | fields that hold `&str`, `&[T]`, `&[(K, V)]`, or their heap twins: the same bytes |
+//! | [`Each`] | fields that hold an iterator: the same bytes again |
 //! | nothing | fields that hold a [`Box`](crate::collections::Box), a [`Vec`](crate::collections::Vec), a [`FlatMap`](crate::collections::FlatMap) or a [`FlatSet`](crate::collections::FlatSet) of what archives by itself |
 //! | [`aligned`] | bytes that lie where they cannot be accessed |
 //!
@@ -88,7 +89,7 @@
 //! |---|---|---|
 //! | a payload | [`PAYLOAD_BYTES_MAX`] | [`EncodeError::TooLong`] |
 //! | lists and boxes within one another | [`DEPTH_MAX`], 64 | [`ArchiveError::Invalid`] |
-//! | elements of a [`List`] | those that the payload has bytes for | [`ArchiveError::Invalid`]; elements without bytes are refused when code is generated |
+//! | elements of a [`List`] or [`Each`] | those that the payload has bytes for | [`ArchiveError::Invalid`]; elements without bytes are refused when code is generated |
 //! | buffers of one size that a thread keeps | 1 MiB, at 1, 4, 16, 64, 256 KiB and 1 MiB each | the oldest is let go |
 //! | one buffer | no limit; beyond 1 MiB made to measure | freed after its use |
 //! | scratch memory of an encoder | 1 GiB; what was used is kept up to 4 MiB | [`EncodeError::Scratch`] |
@@ -117,7 +118,7 @@ pub use decode::{ArenaDecoder, Decoder, decode_in};
 pub use encode::{Encoder, aligned, encode};
 pub use errors::{ArchiveError, DecodeError, EncodeError, Fault};
 pub use header::{ALIGNMENT, FORMAT_NEWEST, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, Schema, tag};
-pub use list::{List, Pair};
+pub use list::{Each, List, Pair};
 /// The serialiser underneath, for derives: `#[derive(rkyv::Archive)] #[rkyv(crate = rkyv)]`.
 pub use rkyv;
 pub use text::{ArchivedText, Text};

@@ -4,13 +4,16 @@
 
 use super::archive_samples::{ArchivedHeapProposal, HeapProposal, PROPOSAL, Proposal, heap_proposal};
 use blixard_arena::archive::{
-    self, ArchiveError, Checked, DecodeError, HEADER_BYTES, Header, List, Pair, Schema, Text, rkyv, tag,
+    self, ArchiveError, Checked, DecodeError, Each, HEADER_BYTES, Header, List, Pair, Schema, Text, rkyv, tag,
 };
 use blixard_arena::collections::{self, FlatMap, FlatSet};
 use blixard_arena::{Arena, ArenaOptions, SharedArena};
 use rkyv::Place;
 use rkyv::rancor::{Fallible, Source};
 use rkyv::with::{ArchiveWith, SerializeWith};
+use std::cell::Cell;
+use std::iter;
+use std::rc::Rc;
 
 fn refused(bytes: &[u8]) -> ArchiveError {
     archive::access::<Proposal<'_>>(&archive::aligned(bytes)).expect_err("refused")
@@ -211,6 +214,159 @@ fn lists_grow_through_every_size_of_buffer() {
         let other = rkyv::to_bytes::<rkyv::rancor::Error>(&lists).unwrap();
         assert_eq!(bytes[HEADER_BYTES..], other[..]);
     }
+}
+
+/// A list of numbers that an iterator gives.
+#[derive(rkyv::Archive, rkyv::Serialize)]
+#[rkyv(crate = rkyv)]
+struct Given<I: ExactSizeIterator<Item = Option<u64>> + Clone>(#[rkyv(with = Each)] I);
+
+impl<I: ExactSizeIterator<Item = Option<u64>> + Clone> Schema for Given<I> {
+    const NAME: &'static str = "test.given";
+}
+
+#[test]
+fn what_an_iterator_gives_becomes_the_bytes_of_a_slice() {
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct Slices<'a> {
+        #[rkyv(with = List<Pair<Text>>)]
+        ports: &'a [(&'a str, u16)],
+        #[rkyv(with = List<List<Text>>)]
+        zones: &'a [&'a [&'a str]],
+        #[rkyv(with = List)]
+        numbers: &'a [Option<u64>],
+    }
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct Iterators<'a, P, Z, N>
+    where
+        P: ExactSizeIterator<Item = (&'a str, u16)> + Clone,
+        Z: ExactSizeIterator<Item: ExactSizeIterator<Item = &'a str> + Clone> + Clone,
+        N: ExactSizeIterator<Item = Option<u64>> + Clone,
+    {
+        #[rkyv(with = Each<Pair<Text>>)]
+        ports: P,
+        #[rkyv(with = Each<Each<Text>>)]
+        zones: Z,
+        #[rkyv(with = Each)]
+        numbers: N,
+    }
+    impl Schema for Slices<'_> {
+        const NAME: &'static str = "test.each";
+    }
+    impl<'a, P, Z, N> Schema for Iterators<'a, P, Z, N>
+    where
+        P: ExactSizeIterator<Item = (&'a str, u16)> + Clone,
+        Z: ExactSizeIterator<Item: ExactSizeIterator<Item = &'a str> + Clone> + Clone,
+        N: ExactSizeIterator<Item = Option<u64>> + Clone,
+    {
+        const NAME: &'static str = "test.each";
+    }
+    let zones: [&[&str]; 4] = [&["a", "größe"], &[], &["b"], &["", "a text that goes on for more than sixteen bytes"]];
+    for count in [0, 1, 2, 3, 8, 15, 100, 3_000, 40_000] {
+        let names: Vec<String> = (0..count).map(|number| "x".repeat(number % 23)).collect();
+        let ports: Vec<(&str, u16)> = names.iter().map(String::as_str).zip(0..).collect();
+        let zones: Vec<&[&str]> = zones.into_iter().cycle().take(count / 3).collect();
+        let numbers: Vec<Option<u64>> = (0..count as u64).map(|number| (number % 3 > 0).then_some(number)).collect();
+        let slices = Slices { ports: &ports, zones: &zones, numbers: &numbers };
+        let iterators = Iterators {
+            ports: ports.iter().copied(),
+            zones: zones.iter().map(|zone| zone.iter().copied()),
+            numbers: numbers.iter().copied(),
+        };
+        let bytes = archive::encode(&iterators).unwrap();
+        assert_eq!(bytes, archive::encode(&slices).unwrap());
+        let other = rkyv::to_bytes::<rkyv::rancor::Error>(&iterators).unwrap();
+        assert_eq!(bytes[HEADER_BYTES..], other[..], "another serializer gives the same payload");
+        let archived = archive::access::<Slices<'_>>(&bytes).unwrap();
+        assert_eq!(archived.ports.len(), count);
+    }
+}
+
+/// Gives `items` as `of` makes them, and says that there are `says` of them.
+#[derive(Clone)]
+struct Liar<F> {
+    items: std::ops::Range<u64>,
+    says: usize,
+    of: F,
+}
+
+impl<T, F: Fn(u64) -> T> Iterator for Liar<F> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.items.next().map(&self.of)
+    }
+}
+
+impl<T, F: Fn(u64) -> T> ExactSizeIterator for Liar<F> {
+    fn len(&self) -> usize {
+        self.says
+    }
+}
+
+#[test]
+fn an_iterator_that_lies_harms_nobody() {
+    let liar = |items, says| Given(Liar { items: 0..items, says, of: |item| (item % 2 > 0).then_some(item) });
+    let honest = |items| archive::encode(&liar(items, usize::try_from(items).unwrap())).unwrap();
+    for (items, says) in [(0, 1), (1, 2), (7, 8), (7, 1_000), (1_000, 100_000)] {
+        assert_eq!(archive::encode(&liar(items, says)).unwrap(), honest(items), "{items} of {says}");
+    }
+    for (items, says) in [(1, 0), (2, 1), (9, 8), (100_000, 1_000), (1, usize::MAX)] {
+        let encoded = std::panic::catch_unwind(|| archive::encode(&liar(items, says)));
+        if says == usize::MAX {
+            assert!(!matches!(encoded, Ok(Ok(_))));
+        } else {
+            let words = encoded.unwrap_err().downcast::<&str>().unwrap();
+            assert!(words.contains("than its `len` says"), "{words}");
+        }
+        assert_eq!(honest(3).len(), 32 + 3 * 16 + 8);
+    }
+
+    // Each look is another one: what was serialised is what is written.
+    let looks = Cell::new(0);
+    let fickle = Given(iter::repeat_n((), 9).map(|()| {
+        looks.set(looks.get() + 1);
+        (looks.get() % 2 > 0).then_some(looks.get())
+    }));
+    for _ in 0..2 {
+        let first = looks.get();
+        let bytes = archive::encode(&fickle).unwrap();
+        assert_eq!(looks.get(), first + 9, "it is walked once");
+        let expected: Vec<_> = (first + 1..first + 10).map(|look| (look % 2 > 0).then_some(look)).collect();
+        assert_eq!(bytes, archive::encode(&Given(expected.iter().copied())).unwrap());
+    }
+}
+
+#[test]
+fn what_an_iterator_gave_is_dropped_once() {
+    #[derive(Clone)]
+    struct Held {
+        text: &'static str,
+        _count: Rc<()>,
+    }
+    impl std::ops::Deref for Held {
+        type Target = str;
+        fn deref(&self) -> &str {
+            self.text
+        }
+    }
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(crate = rkyv)]
+    struct Texts<I: ExactSizeIterator<Item = (Held, u8)> + Clone>(#[rkyv(with = Each<Pair<Text, Fickle>>)] I);
+    impl<I: ExactSizeIterator<Item = (Held, u8)> + Clone> Schema for Texts<I> {
+        const NAME: &'static str = "test.held";
+    }
+    let count = Rc::new(());
+    let held = |last| {
+        let given = [("a", 9), ("b", 9), ("c", last)];
+        Texts(given.into_iter().map(|(text, number)| (Held { text, _count: Rc::clone(&count) }, number)))
+    };
+    archive::encode(&held(9)).unwrap();
+    assert_eq!(Rc::strong_count(&count), 1);
+    archive::encode(&held(0)).unwrap_err();
+    assert_eq!(Rc::strong_count(&count), 1);
 }
 
 #[test]

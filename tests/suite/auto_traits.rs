@@ -309,8 +309,8 @@ fn a_table_is_every_threads() {
 #[test]
 fn archives_are_plain_values_and_their_contexts_what_their_borrows_are() {
     use blixard_arena::archive::{
-        ArchiveError, ArchivedText, Checked, Checker, DecodeError, Decoder, EncodeError, Encoder, Fault, Header, List,
-        Pair, Text,
+        ArchiveError, ArchivedText, Checked, Checker, DecodeError, Decoder, Each, EncodeError, Encoder, Fault, Header,
+        List, Pair, Text,
     };
     assert_eq!(
         traits!(Checked<u8>),
@@ -318,7 +318,7 @@ fn archives_are_plain_values_and_their_contexts_what_their_borrows_are() {
         "`Debug` as the archived type is"
     );
     assert_eq!(traits!(ArchivedText), "Send Sync UnwindSafe RefUnwindSafe Debug", "it stays where it lies");
-    assert_eq!([traits!(List), traits!(Pair)], [VALUE; 2]);
+    assert_eq!([traits!(List), traits!(Each), traits!(Pair)], [VALUE; 3]);
     assert_eq!([traits!(Text), traits!(Header)], [(); 2].map(|()| format!("{VALUE} Clone Copy")));
     assert_eq!([traits!(ArchiveError), traits!(Fault)], [(); 2].map(|()| format!("{VALUE} Clone")));
     assert_eq!([traits!(EncodeError), traits!(DecodeError)], ["Send Sync Unpin Debug"; 2], "as the error in them");
