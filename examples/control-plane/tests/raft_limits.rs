@@ -4,15 +4,17 @@ mod drawn;
 
 use std::net::IpAddr;
 
-use blixard_arena::{Arena, ArenaOptions, BudgetExceeded};
+use blixard_arena::{Arena, ArenaOptions, BudgetExceeded, archive};
 use control_plane::names::{NodeRole, VmStatus};
 use control_plane::raft::{
     Fault, NESTING_MAX, NodeSpec, Place, Proposal, ProposalBatch, ProposalBuilder, ProposalData, ProposalError,
     ProposalLimits, ProposalProcessor, TaskSpec, heap,
 };
 use control_plane::scheduler::{
-    AntiAffinity, Decision, Level, NAME_BYTES_MAX, NodeTable, Resource, Shortage, VmConfig, VmSpec,
+    AntiAffinity, ArchivedDecision, Candidate, Decision, Level, NAME_BYTES_MAX, NodeId, NodeTable, Resource, Shortage, VmConfig,
+    VmSpec,
 };
+use drawn::Drawn;
 use proptest::prelude::*;
 
 /// What one proposal is refused with, by the builder and, built by hand, by the processor.
@@ -147,28 +149,70 @@ fn batches_nest_so_deep_and_no_deeper() {
     assert_eq!(error.to_string(), "proposal 0.0.0.0.0: batches may lie in one another 4 deep");
 }
 
+/// Drawn proposals as a batch, with a decision of any length for each VM that is created.
+fn drawn_batch<'a>(arena: &'a Arena, drawn: &'a [Drawn], reasons: &'a [String]) -> ProposalBatch<'a> {
+    const SOME: [Candidate; 2] = [Candidate { node: NodeId(1), score: 6 }, Candidate { node: NodeId(2), score: 5 }];
+    let proposals = drawn::build_in(arena, drawn, ProposalLimits::default()).expect("within the limits");
+    let created = drawn::flat(drawn).into_iter().filter(|one| matches!(one, Drawn::Create { .. })).count();
+    let decisions = arena.alloc_slice_fill_with(created, |vm| Decision {
+        placement: None,
+        alternatives: &SOME[..vm % 3],
+        reason: reasons.get(vm).map_or("", String::as_str),
+    });
+    ProposalBatch::new(proposals, decisions)
+}
+
+/// The bytes of one proposal are those that a batch of it has more than one of nothing.
+fn alone(proposal: Proposal<'_>) -> usize {
+    let decision = Decision { placement: None, alternatives: &[], reason: "" };
+    let encoded = |proposals: &[Proposal<'_>], decisions: &[Decision<'_>]| {
+        archive::encode(&ProposalBatch::new(proposals, decisions)).expect("small").len()
+    };
+    let created = usize::from(proposal.data.create_vm().is_some());
+    let decision_bytes = size_of::<ArchivedDecision>() * created;
+    encoded(&[proposal], &[decision][..created]) - encoded(&[], &[]) - decision_bytes
+}
+
 #[test]
-fn encoded_bytes_are_limited_to_the_byte() {
-    let arena = Arena::new();
-    let mut ids = drawn::ids();
-    let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
-    builder.propose(ProposalData::StartVm { vm: "vm-1" }).unwrap();
-    builder.batch(|inner| inner.propose(ProposalData::StartVm { vm: "vm-2" })).unwrap();
-    let batch = ProposalBatch::new(builder.finish(), &[]);
-    let bytes = ProposalProcessor::default().check(&batch).unwrap();
+fn a_batch_that_has_exactly_the_bytes_passes_and_one_byte_more_does_not() {
+    let (arena, all) = (Arena::new(), ProposalLimits::default());
+    // Every remainder that the padding depends on.
+    for bytes in 1..=40 {
+        let name = "v".repeat(bytes);
+        let mut ids = drawn::ids();
+        let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
+        builder.propose(ProposalData::StartVm { vm: &name }).unwrap();
+        builder.batch(|inner| inner.propose(ProposalData::StartVm { vm: "vm-2" })).unwrap();
+        let batch = ProposalBatch::new(builder.finish(), &[]);
+        let encoded = archive::encode(&batch).unwrap().len();
 
-    let of = |limits| ProposalProcessor::new(limits).check(&batch);
-    let all = ProposalLimits::default();
-    assert_eq!(of(ProposalLimits { batch_bytes_max: bytes, ..all }), Ok(bytes));
-    let error = of(ProposalLimits { batch_bytes_max: bytes - 1, ..all }).unwrap_err();
-    assert_eq!(error.fault, Fault::TooLarge { bytes, bytes_max: bytes - 1 });
-    assert!(error.to_string().starts_with("the batch: "), "{error}");
+        let of = |limits| ProposalProcessor::new(limits).encode(&batch).map(|entry| entry.len());
+        assert_eq!(of(ProposalLimits { batch_bytes_max: encoded, ..all }), Ok(encoded));
+        let error = of(ProposalLimits { batch_bytes_max: encoded - 1, ..all }).unwrap_err();
+        assert_eq!(error.fault, Fault::TooLarge { bytes: encoded, bytes_max: encoded - 1 });
+        assert!(error.to_string().starts_with("the batch: "), "{error}");
 
-    // The largest proposal is the nested batch: what is in it counts.
-    let largest = (0..bytes).find(|&max| of(ProposalLimits { proposal_bytes_max: max, ..all }).is_ok()).unwrap();
-    let error = of(ProposalLimits { proposal_bytes_max: largest - 1, ..all }).unwrap_err();
-    assert_eq!(error.place.positions(), [1]);
-    assert_eq!(error.fault, Fault::TooLarge { bytes: largest, bytes_max: largest - 1 });
+        // A builder knows it too.
+        let build = |batch_bytes_max| {
+            let mut ids = drawn::ids();
+            let mut builder =
+                ProposalBuilder::with_limits_in(&arena, &mut ids, ProposalLimits { batch_bytes_max, ..all });
+            builder
+                .propose(batch.proposals()[0].data)
+                .and_then(|_| builder.propose(batch.proposals()[1].data))
+                .map(drop)
+        };
+        assert_eq!(build(encoded), Ok(()));
+        assert_eq!(build(encoded - 1), Err(error));
+
+        // The larger one is refused by its own bytes: what is nested counts.
+        let sizes = [alone(batch.proposals()[0]), alone(batch.proposals()[1])];
+        let at = usize::from(sizes[1] > sizes[0]);
+        assert_eq!(of(ProposalLimits { proposal_bytes_max: sizes[at], ..all }), Ok(encoded));
+        let error = of(ProposalLimits { proposal_bytes_max: sizes[at] - 1, ..all }).unwrap_err();
+        assert_eq!(error.place.positions(), [at]);
+        assert_eq!(error.fault, Fault::TooLarge { bytes: sizes[at], bytes_max: sizes[at] - 1 });
+    }
 }
 
 #[test]
@@ -279,6 +323,34 @@ proptest! {
         let mut builder = ProposalBuilder::new_in(&arena, &mut ids);
         let passes = builder.propose(ProposalData::StartVm { vm: &vm }).is_ok();
         prop_assert_eq!(passes, !vm.is_empty() && vm.len() <= 253 && !vm.chars().any(char::is_control));
+    }
+
+    /// Whatever is in a batch and in whatever form, its bytes are known before it is encoded.
+    #[test]
+    fn bytes_are_counted_as_they_are_written(
+        drawn in drawn::batch(4),
+        reasons in proptest::collection::vec("[a-z]{0,20}", 0..4),
+    ) {
+        let arena = Arena::new();
+        let batch = drawn_batch(&arena, &drawn, &reasons);
+        let encoded = archive::encode(&batch).expect("small").len();
+        prop_assert_eq!(ProposalProcessor::default().check(&batch), Ok(encoded));
+        let exactly = |batch_bytes_max| ProposalProcessor::new(ProposalLimits { batch_bytes_max, ..ProposalLimits::default() });
+        prop_assert_eq!(exactly(encoded).check(&batch), Ok(encoded));
+        let error = exactly(encoded - 1).check(&batch).expect_err("a byte more than is allowed");
+        let too_large = matches!(error.fault, Fault::TooLarge { bytes_max, .. } if bytes_max == encoded - 1);
+        prop_assert!(too_large, "{}", error);
+
+        // Each proposal by itself, and none of them a byte less.
+        let singles = batch.proposals().iter().filter(|one| !matches!(one.data, ProposalData::Batch { .. }));
+        if let Some(largest) = singles.map(|one| alone(*one)).max() {
+            let nested = drawn.iter().any(|one| matches!(one, Drawn::Batch(_)));
+            let of = |proposal_bytes_max| {
+                ProposalProcessor::new(ProposalLimits { proposal_bytes_max, ..ProposalLimits::default() }).check(&batch)
+            };
+            prop_assert!(nested || of(largest).is_ok());
+            prop_assert!(of(largest - 1).is_err());
+        }
     }
 
     #[test]

@@ -1,30 +1,32 @@
-//! The archived forms of proposals and batches, how they are written from every form, and how many bytes that takes at most.
+//! The archived forms of proposals and batches, and how they are written from every form.
 //!
 //! Last station on the data's way: what is written here goes to the log and outlives the request; what the log gives back is read here.
 //! Proposals are written through [`View`], whatever form they have, so that all of them become the same bytes. Invariants: variants and
 //! fields stand here in the order in which [`View`] and [`ProposalData`] have them, which rkyv relies on for enums and the tests of
-//! every kind hold; whoever changes that, or adds one, takes the next [`Schema::VERSION`]. A batch never takes more bytes than the sum of
-//! [`BATCH_BYTES`], [`bytes_max`] of each proposal and [`decision_bytes_max`] of each decision. Cost: no heap call, in either direction.
+//! every kind hold; whoever changes that, or adds one, takes the next [`Schema::VERSION`] and looks at `size`, which counts what is written
+//! here. Cost: no heap call, in either direction.
 #![forbid(unsafe_code)]
 
-use blixard_arena::archive::rkyv::boxed::ArchivedBox;
-use blixard_arena::archive::rkyv::bytecheck::CheckBytes;
-use blixard_arena::archive::rkyv::net::ArchivedIpAddr;
-use blixard_arena::archive::rkyv::primitive::{ArchivedU16, ArchivedU32};
-use blixard_arena::archive::rkyv::rancor::{Fallible, Source};
-use blixard_arena::archive::rkyv::ser::{Allocator, Writer};
-use blixard_arena::archive::rkyv::validation::ArchiveContext;
-use blixard_arena::archive::rkyv::vec::{ArchivedVec, VecResolver};
-use blixard_arena::archive::rkyv::with::{ArchiveWith, DeserializeWith, SerializeWith};
+use std::mem::{self, Discriminant};
+
 use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Place, Portable, Serialize};
-use blixard_arena::archive::{ArchivedText, ArenaDecoder, DecodeError, HEADER_BYTES, Schema, Text, TextContext};
+use blixard_arena::archive::{ArchivedText, ArenaDecoder, DecodeError, Each, Schema, Text, TextContext};
 use blixard_arena::collections::Vec;
+use rkyv::boxed::ArchivedBox;
+use rkyv::bytecheck::CheckBytes;
+use rkyv::net::ArchivedIpAddr;
+use rkyv::primitive::{ArchivedU16, ArchivedU32};
+use rkyv::rancor::{Fallible, Source};
+use rkyv::ser::{Allocator, Writer};
+use rkyv::validation::ArchiveContext;
+use rkyv::vec::{ArchivedVec, VecResolver};
+use rkyv::with::{ArchiveWith, DeserializeWith, SerializeWith};
 
 use super::batch::{Outcome, ProposalBatch};
-use super::data::{AnyProposal, ArchivedLifetime, Proposal, ProposalData, View};
+use super::data::{AnyProposal, ArchivedLifetime, Lifetime, Proposal, ProposalData, View};
 use super::id::{ArchivedProposalId, ProposalId};
 use crate::names::{NodeRole, VmStatus};
-use crate::scheduler::{ArchivedCandidate, ArchivedDecision, ArchivedVmConfig, Each};
+use crate::scheduler::{ArchivedDecision, ArchivedVmConfig};
 
 /// [`NodeSpec`](super::NodeSpec) in an archive.
 #[derive(Debug, Portable, CheckBytes)]
@@ -156,25 +158,35 @@ impl<'p, P: AnyProposal> ProposalView<'p, P> {
     fn of(proposal: &'p P) -> Self {
         Self { id: proposal.id(), data: proposal.view(), reason: proposal.reason() }
     }
+
+    /// All in it that a resolver is made for: rkyv takes what it resolves for what it serialised, unseen.
+    #[inline]
+    fn shape(&self) -> (Discriminant<View<'p, P>>, bool) {
+        let ends = matches!(self.data, View::CreateVm { lifetime: Lifetime { until_seconds: Some(_), .. }, .. });
+        (mem::discriminant(&self.data), ends)
+    }
 }
 
-/// Archives a proposal by its look.
+/// Archives a proposal by two looks at it, since one is too large to be kept until the list is written.
 struct ByView;
 
 impl<'p, P: AnyProposal> ArchiveWith<&'p P> for ByView {
     type Archived = ArchivedProposal;
-    type Resolver = <ProposalView<'p, P> as Archive>::Resolver;
+    type Resolver = (<ProposalView<'p, P> as Archive>::Resolver, (Discriminant<View<'p, P>>, bool));
 
     #[inline]
-    fn resolve_with(proposal: &&'p P, resolver: Self::Resolver, out: Place<ArchivedProposal>) {
-        ProposalView::of(*proposal).resolve(resolver, out);
+    fn resolve_with(proposal: &&'p P, (resolver, shape): Self::Resolver, out: Place<ArchivedProposal>) {
+        let look = ProposalView::of(*proposal);
+        assert!(look.shape() == shape, "a proposal looks the same each time");
+        look.resolve(resolver, out);
     }
 }
 
 impl<'p, P: AnyProposal, S: Fallible + Writer + Allocator + ?Sized> SerializeWith<&'p P, S> for ByView {
     #[inline]
     fn serialize_with(proposal: &&'p P, serializer: &mut S) -> Result<Self::Resolver, S::Error> {
-        ProposalView::of(*proposal).serialize(serializer)
+        let look = ProposalView::of(*proposal);
+        Ok((look.serialize(serializer)?, look.shape()))
     }
 }
 
@@ -183,17 +195,17 @@ pub(super) struct Proposals;
 
 impl<'p, P: AnyProposal> ArchiveWith<&'p [P]> for Proposals {
     type Archived = ArchivedVec<ArchivedProposal>;
-    type Resolver = VecResolver;
+    type Resolver = (VecResolver, usize);
 
     #[inline]
-    fn resolve_with(proposals: &&'p [P], resolver: VecResolver, out: Place<Self::Archived>) {
+    fn resolve_with(proposals: &&'p [P], resolver: Self::Resolver, out: Place<Self::Archived>) {
         Each::<ByView>::resolve_with(&proposals.iter(), resolver, out);
     }
 }
 
 impl<'p, P: AnyProposal, S: Fallible + Writer + Allocator + ?Sized> SerializeWith<&'p [P], S> for Proposals {
     #[inline]
-    fn serialize_with(proposals: &&'p [P], serializer: &mut S) -> Result<VecResolver, S::Error> {
+    fn serialize_with(proposals: &&'p [P], serializer: &mut S) -> Result<Self::Resolver, S::Error> {
         Each::<ByView>::serialize_with(&proposals.iter(), serializer)
     }
 }
@@ -213,45 +225,4 @@ impl<'a, D: ArenaDecoder<'a> + ?Sized> DeserializeWith<ArchivedVec<ArchivedPropo
         }
         Ok(proposals.into_slice())
     }
-}
-
-/// Bytes of values that lie elsewhere than what leads to them, with the padding before them, at most.
-const fn elsewhere<T>(values: usize) -> usize {
-    values * size_of::<T>() + align_of::<T>() - 1
-}
-
-/// Bytes of a batch's own, at most.
-pub(super) const BATCH_BYTES: usize = HEADER_BYTES
-    + elsewhere::<ArchivedProposal>(0)
-    + elsewhere::<ArchivedDecision>(0)
-    + elsewhere::<ArchivedProposalBatch>(1);
-
-/// Bytes of a proposal but for those nested in it, and without a decision, at most.
-pub(super) fn bytes_max<P: AnyProposal>(proposal: &P) -> usize {
-    let rest = match proposal.view() {
-        View::CreateVm { config, .. } => {
-            let spec = config.spec;
-            let group = spec.anti_affinity.map_or(0, |wish| wish.group.len());
-            let texts = spec.name.len() + spec.config_path.len() + spec.tenant.len() + spec.gpu_spec.len() + group;
-            let pairs = elsewhere::<[ArchivedText; 2]>(config.metadata.len());
-            let metadata: usize = config.metadata.map(|(key, value)| key.len() + value.len()).sum();
-            elsewhere::<ArchivedVmConfig>(1) + texts + pairs + metadata
-        }
-        View::StartVm { vm } | View::StopVm { vm, .. } | View::DeleteVm { vm } => vm.len(),
-        View::UpdateVmStatus { vm, node, .. } => vm.len() + node.len(),
-        View::JoinNode(node) => elsewhere::<ArchivedNodeSpec>(1) + node.name.len() + node.gpu_model.len(),
-        View::LeaveNode { node } => node.len(),
-        View::AssignTask { node, task, arguments } => {
-            let list = elsewhere::<ArchivedText>(arguments.len());
-            let texts = node.len() + task.name.len() + task.command.len() + arguments.map(str::len).sum::<usize>();
-            elsewhere::<ArchivedTaskSpec>(1) + list + texts
-        }
-        View::Batch { .. } => elsewhere::<ArchivedProposal>(0),
-    };
-    size_of::<ArchivedProposal>() + proposal.reason().len() + rest
-}
-
-/// Bytes of a decision, at most.
-pub(super) fn decision_bytes_max(decided: Outcome<'_>) -> usize {
-    size_of::<ArchivedDecision>() + elsewhere::<ArchivedCandidate>(decided.alternatives.len()) + decided.reason.len()
 }

@@ -12,14 +12,14 @@ use std::slice::Iter;
 use blixard_arena::BudgetExceeded;
 use blixard_arena::archive::rkyv::with::AsBox;
 use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Serialize};
-use blixard_arena::archive::{ArenaDecoder, List, Text};
+use blixard_arena::archive::{ArenaDecoder, Each, List, Text};
 use blixard_arena::arena::AnyArena;
 
 use super::archived::{ArchivedNodeSpec, ArchivedProposalData, ArchivedTaskSpec, Proposals};
 use super::{ProposalId, Reply};
 use crate::granted;
 use crate::names::{NodeRole, VmStatus};
-use crate::scheduler::{Each, VmConfig, VmConfigView, VmSpec};
+use crate::scheduler::{VmConfig, VmConfigView, VmSpec};
 
 /// When a VM is wanted, in seconds of the cluster's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]

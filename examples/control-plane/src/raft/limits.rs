@@ -6,12 +6,12 @@
 //! Invariant: a checked batch has an encoded form of at most [`ProposalLimits::batch_bytes_max`] bytes.
 //! Cost: one walk over the proposal; no allocation.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use blixard_arena::BudgetExceeded;
 
-use super::archived;
 use super::data::{AnyProposal, View};
+use super::size::{self, BatchBytes};
 use crate::scheduler::{NAME_BYTES_MAX, VmConfigView};
 
 /// Batches in one another, at most: a batch of the outermost proposals is 1.
@@ -33,11 +33,11 @@ pub struct ProposalLimits {
     pub text_bytes_max: usize,
     /// Pairs of metadata of a VM, and arguments of a task: 256.
     pub pairs_max: usize,
-    /// Encoded bytes of one proposal, all that are nested in it counted, padding in full: 256 KiB.
+    /// Encoded bytes of one proposal, all that are nested in it counted: 256 KiB. Those that a batch of it alone has more than one of nothing.
     pub proposal_bytes_max: usize,
     /// Proposals of a batch, those nested in others counted: 4,096.
     pub batch_proposals_max: usize,
-    /// Encoded bytes of a batch, padding counted in full: 1 MiB.
+    /// Encoded bytes of a batch, decisions and header counted: 1 MiB.
     pub batch_bytes_max: usize,
 }
 
@@ -219,13 +219,14 @@ impl From<BudgetExceeded> for ProposalError {
 /// How much a batch holds so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Totals {
+    /// Those nested in others counted.
     pub(super) proposals: usize,
-    pub(super) bytes: usize,
+    pub(super) bytes: BatchBytes,
 }
 
 impl Totals {
     /// Of a batch of nothing.
-    pub(super) const EMPTY: Self = Self { proposals: 0, bytes: archived::BATCH_BYTES };
+    pub(super) const EMPTY: Self = Self { proposals: 0, bytes: BatchBytes::EMPTY };
 }
 
 impl ProposalLimits {
@@ -259,10 +260,13 @@ impl ProposalLimits {
         &self,
         place: Place,
         proposal: &P,
-        batch: &mut usize,
+        batch: &mut BatchBytes,
     ) -> Result<(), ProposalError> {
-        *batch += self.proposal_bytes(place, proposal)?;
-        self.batch_bytes(*batch)
+        // What is nested takes less than what it is nested in, so one look tells that all of them are small enough.
+        if batch.add(proposal) > self.proposal_bytes_max {
+            self.proposal_bytes(place, proposal)?;
+        }
+        self.batch_bytes(batch.with(iter::empty()))
     }
 
     pub(super) fn batch_bytes(&self, bytes: usize) -> Result<(), ProposalError> {
@@ -273,16 +277,14 @@ impl ProposalLimits {
         counted("pairs of metadata", pairs, self.pairs_max)
     }
 
-    fn proposal_bytes<P: AnyProposal>(&self, place: Place, proposal: &P) -> Result<usize, ProposalError> {
-        let mut bytes = archived::bytes_max(proposal);
+    /// Checks a proposal's encoded bytes; first those of what is nested in it, so that the innermost is named that is too large.
+    fn proposal_bytes<P: AnyProposal>(&self, place: Place, proposal: &P) -> Result<(), ProposalError> {
         if let View::Batch { proposals } = proposal.view() {
             for (position, inner) in proposals.iter().enumerate() {
-                let place = place.inner(position).unwrap_or(place);
-                bytes += self.proposal_bytes(place, inner)?;
+                self.proposal_bytes(place.inner(position).unwrap_or(place), inner)?;
             }
         }
-        bounded(bytes, self.proposal_bytes_max).map_err(|fault| ProposalError { place, fault })?;
-        Ok(bytes)
+        bounded(size::alone(proposal), self.proposal_bytes_max).map_err(|fault| ProposalError { place, fault })
     }
 
     /// Checks the texts of a proposal that is no batch.

@@ -27,6 +27,7 @@ mod id;
 mod limits;
 mod process;
 mod reply;
+mod size;
 
 pub use archived::{
     ArchivedNodeSpec, ArchivedProposal, ArchivedProposalBatch, ArchivedProposalData, ArchivedTaskSpec, BatchView,

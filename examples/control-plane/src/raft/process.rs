@@ -9,7 +9,6 @@
 use blixard_arena::archive::{self, EncodeError, PAYLOAD_BYTES_MAX};
 use bytes::Bytes;
 
-use super::archived;
 use super::batch::AnyBatch;
 use super::limits::{Fault, Place, Totals};
 use super::{ProposalError, ProposalLimits};
@@ -72,7 +71,7 @@ impl ProposalProcessor {
     ///
     /// If an [`AnyBatch`] of the caller's shows something else each time it is looked at.
     pub fn encode(&self, batch: &impl AnyBatch) -> Result<Bytes, ProposalError> {
-        let bytes_max = self.check(batch)?;
+        let bytes = self.check(batch)?;
         let entry = archive::encode(&batch.view()).map_err(|error| {
             let fault = match error {
                 EncodeError::TooLong { bytes } => Fault::TooLarge { bytes, bytes_max: PAYLOAD_BYTES_MAX },
@@ -81,11 +80,11 @@ impl ProposalProcessor {
             };
             ProposalError { place: Place::BATCH, fault }
         })?;
-        assert!(entry.len() <= bytes_max, "what was checked is what was encoded");
+        assert_eq!(entry.len(), bytes, "what was checked is what was encoded");
         Ok(entry)
     }
 
-    /// Checks a batch against the limits; answers how many encoded bytes it has, at most: the padding before lists is counted in full.
+    /// Checks a batch against the limits; answers how many bytes [`encode`](Self::encode) makes of it. Nothing is written for that.
     ///
     /// # Errors
     ///
@@ -97,10 +96,8 @@ impl ProposalProcessor {
             self.limits.texts(place, proposal, &mut proposals)?;
             self.limits.bytes(place, proposal, &mut bytes)?;
         }
-        for outcome in batch.outcomes() {
-            bytes += archived::decision_bytes_max(outcome);
-            self.limits.batch_bytes(bytes)?;
-        }
+        let bytes = bytes.with(batch.outcomes());
+        self.limits.batch_bytes(bytes)?;
         Ok(bytes)
     }
 }

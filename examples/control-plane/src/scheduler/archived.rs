@@ -6,18 +6,14 @@
 //! either direction.
 #![forbid(unsafe_code)]
 
-use std::marker::PhantomData;
-
-use blixard_arena::archive::rkyv::bytecheck::CheckBytes;
-use blixard_arena::archive::rkyv::net::ArchivedIpAddr;
-use blixard_arena::archive::rkyv::option::ArchivedOption;
-use blixard_arena::archive::rkyv::rancor::Fallible;
-use blixard_arena::archive::rkyv::ser::{Allocator, Writer};
-use blixard_arena::archive::rkyv::tuple::ArchivedTuple2;
-use blixard_arena::archive::rkyv::vec::{ArchivedVec, VecResolver};
-use blixard_arena::archive::rkyv::with::{ArchiveWith, Identity, SerializeWith};
-use blixard_arena::archive::rkyv::{self, Archive, Place, Portable, Serialize};
-use blixard_arena::archive::{ArchivedText, Pair, Schema, Text};
+use blixard_arena::archive::rkyv::{self, Archive, Portable, Serialize};
+use blixard_arena::archive::{ArchivedText, Each, Pair, Schema, Text};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::net::ArchivedIpAddr;
+use rkyv::option::ArchivedOption;
+use rkyv::ser::{Allocator, Writer};
+use rkyv::tuple::ArchivedTuple2;
+use rkyv::vec::ArchivedVec;
 
 use super::config::{ArchivedResources, Qos, VmConfig, VmSpec};
 use super::place::{ArchivedCandidate, ArchivedPlacement};
@@ -111,50 +107,4 @@ impl Schema for VmConfig<'_> {
 
 impl<'v, M: ExactSizeIterator<Item = (&'v str, &'v str)> + Clone> Schema for VmConfigView<'v, M> {
     const NAME: &'static str = <VmConfig<'_> as Schema>::NAME;
-}
-
-/// Archives what an iterator gives as a list, each item as `E` says.
-pub(crate) struct Each<E = Identity>(PhantomData<E>);
-
-/// An item that is archived as `E` says.
-struct Item<E, T>(T, PhantomData<E>);
-
-impl<T, E: ArchiveWith<T>> Archive for Item<E, T> {
-    type Archived = E::Archived;
-    type Resolver = E::Resolver;
-
-    #[inline]
-    fn resolve(&self, resolver: E::Resolver, out: Place<E::Archived>) {
-        E::resolve_with(&self.0, resolver, out);
-    }
-}
-
-impl<T, E: SerializeWith<T, S>, S: Fallible + ?Sized> Serialize<S> for Item<E, T> {
-    #[inline]
-    fn serialize(&self, serializer: &mut S) -> Result<E::Resolver, S::Error> {
-        E::serialize_with(&self.0, serializer)
-    }
-}
-
-impl<I: ExactSizeIterator + Clone, E: ArchiveWith<I::Item>> ArchiveWith<I> for Each<E> {
-    type Archived = ArchivedVec<E::Archived>;
-    type Resolver = VecResolver;
-
-    #[inline]
-    fn resolve_with(items: &I, resolver: VecResolver, out: Place<Self::Archived>) {
-        ArchivedVec::resolve_from_len(items.len(), resolver, out);
-    }
-}
-
-impl<I, E, S> SerializeWith<I, S> for Each<E>
-where
-    I: ExactSizeIterator + Clone,
-    E: SerializeWith<I::Item, S>,
-    S: Fallible + Writer + Allocator + ?Sized,
-{
-    #[inline]
-    fn serialize_with(items: &I, serializer: &mut S) -> Result<VecResolver, S::Error> {
-        let items = items.clone().map(|item| Item(item, PhantomData::<E>));
-        ArchivedVec::serialize_from_iter::<Item<E, I::Item>, _, _>(items, serializer)
-    }
 }

@@ -36,7 +36,6 @@ mod topology;
 mod validate;
 
 pub use apart::{GROUPS_MAX, GroupId};
-pub(crate) use archived::Each;
 pub use archived::{ArchivedAntiAffinity, ArchivedDecision, ArchivedVmConfig, ArchivedVmSpec, VmConfigView};
 pub use batch::{BATCH_VMS_MAX, BatchError, BatchScheduler};
 pub use cache::{ConfigCache, LoadError, SharedPairs, SharedVmConfig};
