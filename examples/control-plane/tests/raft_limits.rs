@@ -11,8 +11,8 @@ use control_plane::raft::{
     ProposalLimits, ProposalProcessor, TaskSpec, heap,
 };
 use control_plane::scheduler::{
-    AntiAffinity, ArchivedDecision, Candidate, Decision, Level, NAME_BYTES_MAX, NodeId, NodeTable, Resource, Shortage, VmConfig,
-    VmSpec,
+    AntiAffinity, ArchivedDecision, Candidate, Decision, Level, NAME_BYTES_MAX, NodeId, NodeTable, Resource, Shortage,
+    VmConfig, VmSpec,
 };
 use drawn::Drawn;
 use proptest::prelude::*;
