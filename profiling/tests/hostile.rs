@@ -9,12 +9,13 @@ mod common;
 use std::fmt::Write as _;
 use std::fs;
 use std::hash::BuildHasher;
+use std::io::Write as _;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use blixard_arena::collections::FixedState;
-use control_plane::raft::{Lifetime, ProposalId};
-use control_plane::scheduler::{Qos, Resources, VmSpec};
+use control_plane::raft::{Lifetime, ProposalId, ProposalLimits};
+use control_plane::scheduler::{NODES_MAX, Qos, Resources, VmSpec};
 use profiling::input::{self, csv};
 use profiling::request;
 use profiling::strategy::Name;
@@ -74,16 +75,20 @@ fn files_without_end_are_refused_by_their_line() {
     let long = "x".repeat(3 << 20);
     let lines = "y\n".repeat(1 << 20);
     for (bytes, expected) in [
-        (format!("{TITLES}{long}"), "line 2 has"),
-        (format!("{TITLES}ok,1,1,0,0,,LS,0,1\n\"{long}"), "line 3 has"),
-        (long.clone(), "line 1 has"),
-        (",".repeat(1 << 20), "line 1 has"),
+        (format!("{TITLES}{long}"), "the record that begins in line 2 has"),
+        (format!("{TITLES}ok,1,1,0,0,,LS,0,1\n\"{long}"), "the record that begins in line 3 has"),
+        (long.clone(), "the record that begins in line 1 has"),
+        (",".repeat(1 << 20), "the record that begins in line 1 has"),
         // Each line is short, the field has them all.
-        (format!("{TITLES}\"{lines}\",1,1,0,0,,LS,0,1\n"), "line 2, column 1 (name): expected at most 255 bytes"),
-        (format!("{TITLES}\"{lines}"), "line 2"),
+        (format!("{TITLES}\"{lines}\",1,1,0,0,,LS,0,1\n"), "the record that begins in line 2 has"),
+        (format!("{TITLES}ok,1,1,0,0,,LS,0,1\n\"{lines}"), "the record that begins in line 3 has"),
         (
             format!("{TITLES}{},1,1,0,0,,LS,0,1\n", "n".repeat(256)),
-            "line 2, column 1 (name): expected at most 255 bytes",
+            "line 2, column 1 (name): expected at most 253 bytes instead of 256, found \"nnn",
+        ),
+        (
+            format!("{TITLES}a,1,1,1,1,{},LS,0,1\n", "T".repeat(256)),
+            "line 2, column 6 (gpu_spec): expected at most 255 bytes instead of 256, found \"TTT",
         ),
         (format!("{TITLES}a,{},1,0,0,,LS,0,1\n", "9".repeat(5_000)), "line 2, column 2 (cpu_milli): expected a whole"),
         (format!("{TITLES}a,1,1,0,0,,LS,0,1{}\n", ",".repeat(5_000)), "line 2, column 10: expected 9 columns"),
@@ -93,8 +98,49 @@ fn files_without_end_are_refused_by_their_line() {
     }
     if fs::exists("/dev/zero").unwrap() {
         let (said, _) = in_time("a device", || csv::tasks("/dev/zero".as_ref()).unwrap_err().to_string());
-        assert!(said.contains("line 1 has"), "{said}");
+        assert!(said.contains("the record that begins in line 1 has"), "{said}");
     }
+}
+
+/// A name that the reader lets through is one that can be proposed, and with it everything that is made of it.
+#[test]
+fn names_are_as_long_as_a_proposal_takes_them_and_no_longer() {
+    let longest = ProposalLimits::default().name_bytes_max;
+    let dir = tempfile::tempdir().unwrap();
+    let (file, machines, out) = (dir.path().join("pods.csv"), dir.path().join("nodes.csv"), dir.path().join("out"));
+    let row = |bytes| format!("{TITLES}ok,1,1,0,0,,LS,0,1\n{},1,1,0,0,,LS,0,1\n", "n".repeat(bytes));
+    fs::write(&file, row(longest)).unwrap();
+    let tasks = csv::tasks(&file).unwrap();
+    assert_eq!(tasks[1].name.len(), longest);
+    assert_eq!(served(input::requests(&tasks, 16, 1)).0, Ok(()));
+    for bytes in [longest + 1, longest + 2] {
+        fs::write(&file, row(bytes)).unwrap();
+        let arguments = ["--pods", file.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        let output = common::program(&arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let place = "pods.csv, line 3, column 1 (name): ";
+        let found = format!("expected at most {longest} bytes instead of {bytes}, found \"nnn");
+        assert!(said.contains(place) && said.contains(&found), "{said}");
+        assert_eq!((output.status.code(), out.exists()), (Some(2), false), "{said}");
+        // Of a machine it stands in decisions.
+        fs::write(&machines, format!("sn,cpu_milli,memory_mib,gpu,model\n{},1,1,0,\n", "n".repeat(bytes))).unwrap();
+        let said = csv::nodes(&machines).unwrap_err().to_string();
+        assert!(said.contains("nodes.csv, line 2, column 1 (sn): ") && said.contains(&found), "{said}");
+    }
+}
+
+#[test]
+fn a_quote_that_never_ends_takes_no_memory_for_the_file_behind_it() {
+    // Far longer than what is read of it: the reader has to stop early, not to hold it all and complain at its end.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pods.csv");
+    let sparse = fs::File::create(&file).unwrap();
+    (&sparse).write_all(format!("{TITLES}ok,1,1,0,0,,LS,0,1\n\"").as_bytes()).unwrap();
+    sparse.set_len(900 << 20).unwrap();
+    let (said, _) = in_time("a quote", move || csv::tasks(&file).unwrap_err().to_string());
+    let bytes = said.split("the record that begins in line 3 has ").nth(1).and_then(|rest| rest.split(' ').next());
+    let bytes: usize = bytes.unwrap_or_else(|| panic!("{said}")).parse().unwrap();
+    assert!(bytes < 100_000, "{said}");
 }
 
 #[test]
@@ -102,11 +148,11 @@ fn files_of_many_quotes_and_models_are_read_or_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pods.csv");
     // Quotes within quotes as deep as they go, and a specification of nothing but bars.
-    let row = format!("\"{}\",1,1,1,1,{},LS,0,1\n", "\"\"".repeat(255), "|".repeat(255));
+    let row = format!("\"{}\",1,1,1,1,{},LS,0,1\n", "\"\"".repeat(253), "|".repeat(255));
     fs::write(&file, format!("{TITLES}{row}")).unwrap();
     let (tasks, _) = in_time("quotes", move || csv::tasks(&file).unwrap());
-    assert_eq!((tasks[0].name.len(), tasks[0].gpu_spec.len()), (255, 255));
-    assert_eq!(tasks[0].name, "\"".repeat(255));
+    assert_eq!((tasks[0].name.len(), tasks[0].gpu_spec.len()), (253, 255));
+    assert_eq!(tasks[0].name, "\"".repeat(253));
     // A cluster of more models than there may be is refused at the first one too many.
     let mut nodes = "sn,cpu_milli,memory_mib,gpu,model\n".to_owned();
     (0..100_000).for_each(|at| writeln!(nodes, "n{at},1,1,1,model-{at}").unwrap());
@@ -114,6 +160,19 @@ fn files_of_many_quotes_and_models_are_read_or_refused() {
     fs::write(&file, nodes).unwrap();
     let (said, _) = in_time("models", move || csv::nodes(&file).unwrap_err().to_string());
     assert!(said.contains("(model): expected one of the") && said.contains("found \"model-"), "{said}");
+}
+
+#[test]
+fn a_cluster_of_more_machines_than_there_may_be_is_refused_at_the_first_too_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("nodes.csv");
+    let mut nodes = "sn,cpu_milli,memory_mib,gpu,model\n".to_owned();
+    (0..NODES_MAX + 3).for_each(|at| writeln!(nodes, "n{at},1,1,1,").unwrap());
+    fs::write(&file, nodes).unwrap();
+    let (said, _) = in_time("machines", move || csv::nodes(&file).unwrap_err().to_string());
+    let (line, name) = (NODES_MAX + 2, format!("\"n{NODES_MAX}\""));
+    assert!(said.contains(&format!("line {line}, column 1 (sn): expected no machine after {NODES_MAX}")), "{said}");
+    assert!(said.ends_with(&name), "{said}");
 }
 
 /// Serves requests' bytes with each strategy; the error that all of them agree on, if there is one.

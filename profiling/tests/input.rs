@@ -146,7 +146,7 @@ fn files_of_the_same_shape_are_read_whatever_their_order() {
 #[test]
 fn bad_files_are_refused_with_line_column_and_what_was_expected() {
     let pod = |line: &str| format!("{PODS}{line}\n");
-    let many_models: String = (0..64).map(|at| format!("n{at},1,1,1,M{at}")).collect::<Vec<_>>().join("\n");
+    let many_models: String = (0..64).map(|at| format!("m{at},1,1,1,M{at}")).collect::<Vec<_>>().join("\n");
     // A task or a machine file, what is in it, and what the message must hold.
     let cases: Vec<(&str, String, &[&str])> = vec![
         ("pods", String::new(), &["line 1", "column 1 (name)", "expected a column of this name"]),
@@ -192,13 +192,18 @@ fn bad_files_are_refused_with_line_column_and_what_was_expected() {
         (
             "pods",
             pod(&format!("{},1,1,1,1,,LS,R,0,1,0", "x".repeat(256))),
-            &["line 3", "column 1 (name)", "at most 255 bytes"],
+            &["line 3", "column 1 (name)", "at most 253 bytes instead of 256"],
         ),
         ("pods", pod("b,1,1"), &["line 3", "column 4", "expected 11 columns", "found 3"]),
         ("pods", pod("b,1,1,0,0,,LS,R,0,1,0,more"), &["line 3", "column 12", "expected 11 columns", "found 12"]),
         ("nodes", NODES.replace("32000", "3.2"), &["line 2", "column 2 (cpu_milli)", "whole number", "\"3.2\""]),
         ("nodes", NODES.replace(",2,", ",17,"), &["line 2", "column 4 (gpu)", "from 0 to 16"]),
         ("nodes", format!("{NODES}{many_models}"), &["line 65", "column 5 (model)", "63 GPU models", "\"M62\""]),
+        (
+            "nodes",
+            format!("{NODES}n2,1,1,0,\nn1,1,1,0,\n"),
+            &["line 4", "column 1 (sn)", "a name other than that of the machine in line 2", "found \"n1\""],
+        ),
         ("nodes", "sn,cpu_milli,memory_mib,gpu,model\n".to_owned(), &["line 2", "expected at least one machine"]),
     ];
     let dir = tempfile::tempdir().unwrap();

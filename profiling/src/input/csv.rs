@@ -4,21 +4,26 @@
 //! `name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,creation_time,deletion_time` (the trace's `pod_phase` and
 //! `scheduled_time` tell what became of a task there, and are not input here). Machines: `sn,cpu_milli,memory_mib,gpu,model`.
 //!
-//! Invariant: what it returns is within every limit of the scheduler and of a request's form, and no more of a file is held than
-//! `Bounded` lets through.
+//! Invariant: what it returns is within every limit of the scheduler, of a proposal and of a request's form, and no more of a
+//! file is held than `Bounded` lets through.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use control_plane::scheduler::{GPU_MILLI, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, GpuRequest, Node, Qos, Resources};
+use control_plane::raft::ProposalLimits;
+use control_plane::scheduler::{
+    GPU_MILLI, GPU_MODELS_MAX, GPUS_PER_NODE_MAX, GpuRequest, NODES_MAX, Node, Qos, Resources,
+};
 
 use super::Task;
 use super::bounded::Bounded;
 use crate::request::{shorten, whole};
 
-/// Longest text that a field may hold, in bytes.
+/// Longest text that a field may hold, in bytes. A name may be as long as in a proposal, by [`ProposalLimits`]' default, which
+/// the replay has too.
 pub const TEXT_BYTES_MAX: usize = 255;
 
 /// What is wrong with a file, and where.
@@ -98,11 +103,20 @@ pub fn tasks(file: &Path) -> Result<Vec<Task>, CsvError> {
 ///
 /// # Errors
 ///
-/// [`CsvError`] if the file cannot be read, lacks a column, has no machine or more than [`GPU_MODELS_MAX`] GPU models, or a
-/// field is not what its column holds.
+/// [`CsvError`] if the file cannot be read, lacks a column, has no machine, one twice, more than [`NODES_MAX`] or more than
+/// [`GPU_MODELS_MAX`] GPU models, or a field is not what its column holds.
 pub fn nodes(file: &Path) -> Result<Vec<Node>, CsvError> {
-    let mut models = std::collections::BTreeSet::new();
+    let mut models = BTreeSet::new();
+    // Each with its line.
+    let mut names: HashMap<String, u64> = HashMap::new();
     Table::open(file, ["sn", "cpu_milli", "memory_mib", "gpu", "model"])?.read("machine", |row| {
+        let name = row.name(0)?;
+        if let Some(line) = names.insert(name.clone(), row.line) {
+            return Err(row.error(0, &format!("a name other than that of the machine in line {line}")));
+        }
+        if names.len() > NODES_MAX {
+            return Err(row.error(0, &format!("no machine after {NODES_MAX} of them, the most there may be")));
+        }
         let model = row.text(4)?;
         if !model.is_empty() && models.insert(model.to_owned()) && models.len() > GPU_MODELS_MAX {
             return Err(
@@ -110,7 +124,7 @@ pub fn nodes(file: &Path) -> Result<Vec<Node>, CsvError> {
             );
         }
         Ok(Node {
-            name: row.name(0)?,
+            name,
             cpu_milli: row.number(1, u32::MAX)?,
             memory_mib: row.number(2, u32::MAX)?,
             gpus: narrow(row.number(3, GPUS_PER_NODE_MAX)?),
@@ -127,7 +141,7 @@ fn narrow<T: TryFrom<usize>>(number: usize) -> T {
 /// An open file whose columns are known.
 struct Table<const N: usize> {
     file: PathBuf,
-    reader: csv::Reader<Box<dyn Read>>,
+    reader: csv::Reader<Bounded<File>>,
     columns: [(usize, &'static str); N],
 }
 
@@ -140,8 +154,7 @@ impl<const N: usize> Table<N> {
             message: format!("cannot be read: {error}"),
         };
         let open = File::open(file).map_err(whole_file)?;
-        let source: Box<dyn Read> = Box::new(Bounded::new(BufReader::new(open)));
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(Bounded::new(open));
         let header = reader.headers().map_err(|error| broken(file, &error))?;
         let mut columns = [(0, ""); N];
         for (column, name) in columns.iter_mut().zip(names) {
@@ -169,6 +182,8 @@ impl<const N: usize> Table<N> {
         let mut record = csv::StringRecord::new();
         let titles = self.reader.headers().map_err(|error| broken(&self.file, &error))?.len();
         loop {
+            let line = self.reader.position().line();
+            self.reader.get_mut().record_begins(line);
             match self.reader.read_record(&mut record) {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -207,9 +222,14 @@ impl<'r, const N: usize> Row<'r, N> {
     }
 
     fn text(&self, column: usize) -> Result<&'r str, CsvError> {
+        self.text_within(column, TEXT_BYTES_MAX)
+    }
+
+    fn text_within(&self, column: usize, bytes_max: usize) -> Result<&'r str, CsvError> {
         let text = self.field(column);
-        if text.len() > TEXT_BYTES_MAX {
-            return Err(self.error(column, &format!("at most {TEXT_BYTES_MAX} bytes")));
+        if text.len() > bytes_max {
+            let expected = format!("at most {bytes_max} bytes instead of {}", text.len());
+            return Err(self.error(column, &expected));
         }
         if text.chars().any(char::is_control) {
             return Err(self.error(column, "text without control characters"));
@@ -218,7 +238,7 @@ impl<'r, const N: usize> Row<'r, N> {
     }
 
     fn name(&self, column: usize) -> Result<String, CsvError> {
-        match self.text(column)? {
+        match self.text_within(column, ProposalLimits::default().name_bytes_max)? {
             "" => Err(self.error(column, "a name")),
             name => Ok(name.to_owned()),
         }
