@@ -9,6 +9,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Barrier;
 use std::time::Instant;
 
@@ -297,13 +298,19 @@ impl<'j> Share<'j> {
 
     fn run<P: Probe>(&mut self, strategy: &impl Strategy, probe: &P, start: &Barrier) -> Result<(), RequestError> {
         let warm_up = self.job.requests.min(WARM_UP_REQUESTS_MAX);
-        let warmed = if self.job.warm_up { self.serve(strategy, &(), warm_up) } else { Ok(()) };
+        // A panic, too, waits until all are there: the others would wait for this thread for ever.
+        let warmed =
+            catch_unwind(AssertUnwindSafe(
+                || {
+                    if self.job.warm_up { self.serve(strategy, &(), warm_up) } else { Ok(()) }
+                },
+            ));
         self.requests_ns.clear();
         self.hash.reset();
         self.desk.forget_figures();
         // Reached by every thread, whatever happened to it before.
         start.wait();
-        warmed?;
+        warmed.unwrap_or_else(|panic| resume_unwind(panic))?;
         self.serve(strategy, probe, self.job.requests)
     }
 }
@@ -318,7 +325,7 @@ impl<'j> Share<'j> {
 ///
 /// # Panics
 ///
-/// If a thread panics.
+/// If a thread panics, with what it panicked with, once all others have ended.
 pub fn replay<S: Strategy, P: Probe>(
     job: &Job,
     nodes: &NodeTable,
@@ -337,7 +344,7 @@ pub fn replay<S: Strategy, P: Probe>(
             let served = first.run(&strategy, probe, &start);
             threads
                 .into_iter()
-                .map(|thread| thread.join().expect("a thread of the replay panicked"))
+                .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
                 .fold(served, Result::and)
         })
     });

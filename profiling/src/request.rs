@@ -101,7 +101,15 @@ fn put(out: &mut String, text: fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a String takes all text");
 }
 
+/// Bytes of a VM's line at least: 32 digits, 12 tabs, four numbers, a class, an address, two times, the line's end.
+const VM_BYTES_MIN: usize = 32 + 12 + 4 + "LS".len() + "::".len() + "0".len() + "-".len() + 1;
+
+/// Bytes of a metadata pair at least: a tab and the sign between key and value.
+const PAIR_BYTES_MIN: usize = "\t=".len();
+
 /// Checked look at a request: its texts are UTF-8 and its size is known.
+///
+/// Room for all that it promises is a small multiple of its bytes, whatever it says: no line holds more.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'b> {
     /// Number of VMs.
@@ -126,13 +134,14 @@ impl<'b> Request<'b> {
         if name != "batch" {
             return Err(error(1, "`batch`", name));
         }
-        let mut number = |field, expected| {
+        // A number that the lines cannot hold is not to reserve memory.
+        let mut number = |field, max, expected| {
             let text = fields.next().unwrap_or_default();
-            // Each VM and each pair takes more than one byte: a larger number is not to reserve memory.
-            whole(text).filter(|number| *number <= lines.len()).ok_or_else(|| error(field, expected, text))
+            whole(text).filter(|number| *number <= max).ok_or_else(|| error(field, expected, text))
         };
-        let vms = number(2, "the number of VMs")?;
-        let pairs = number(3, "the number of metadata pairs")?;
+        let vms = number(2, lines.len() / VM_BYTES_MIN, "the number of VMs")?;
+        let for_pairs = lines.len() - vms * VM_BYTES_MIN;
+        let pairs = number(3, for_pairs / PAIR_BYTES_MIN, "the number of metadata pairs")?;
         if let Some(more) = fields.next() {
             return Err(error(4, "the end of the line", more));
         }

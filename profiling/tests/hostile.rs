@@ -222,7 +222,15 @@ fn requests_that_promise_too_much_are_refused_by_line_field_and_value() {
             good.replacen("\t0\n", &format!("\t{huge}\n"), 1),
             format!("line 1, field 3: expected the number of metadata pairs, found \"{huge}\""),
         ),
-        (good.replacen("batch\t1", "batch\t9", 1), "line 3, field 1: expected a VM, found \"\"".to_owned()),
+        (
+            good.replacen("batch\t1", "batch\t9", 1),
+            "line 1, field 2: expected the number of VMs, found \"9\"".to_owned(),
+        ),
+        // The line is as long as nine.
+        (
+            good.replacen("batch\t1", "batch\t9", 1).replace("vm-1", &"n".repeat(500)),
+            "line 3, field 1: expected a VM, found \"\"".to_owned(),
+        ),
         (
             good.replacen("batch\t1", &format!("batch\t{}", "1".repeat(1 << 20)), 1),
             "line 1, field 2: expected the number of VMs, found \"111".to_owned(),
@@ -237,6 +245,18 @@ fn requests_that_promise_too_much_are_refused_by_line_field_and_value() {
         let (outcome, _) = served(vec![bytes.into_bytes()]);
         let said = outcome.unwrap_err();
         assert!(said.contains(&expected) && said.len() < 600, "{expected}: {}", &said[..said.len().min(700)]);
+    }
+    // Within what as many bytes could be if each were a VM or a pair, and far beyond what they can be.
+    for (promise, expected) in [
+        ("batch\t7900000\t0\n", "line 1, field 2: expected the number of VMs, found \"7900000\""),
+        ("batch\t0\t7900000\n", "line 1, field 3: expected the number of metadata pairs, found \"7900000\""),
+        // Each by itself would have room.
+        ("batch\t150000\t4000000\n", "line 1, field 3: expected the number of metadata pairs, found \"4000000\""),
+    ] {
+        let mut bytes = promise.as_bytes().to_vec();
+        bytes.resize(8 << 20, b'x');
+        let said = served(vec![bytes]).0.unwrap_err();
+        assert!(said.contains(expected) && said.len() < 600, "{expected}: {said}");
     }
     let (outcome, _) = served(vec![b"batch\xff\t1\t0\n".to_vec()]);
     assert!(outcome.unwrap_err().contains("line 1, field 1: expected UTF-8, found \"batch"));

@@ -4,11 +4,15 @@
 
 mod common;
 
+use std::panic::catch_unwind;
+use std::sync::mpsc;
+use std::time::Duration;
+
 use control_plane::raft::Lifetime;
 use control_plane::scheduler::{Node, NodeTable, Resources, VmSpec};
 use profiling::input;
 use profiling::placement::Placing;
-use profiling::replay::{Cluster, Outcome};
+use profiling::replay::{Cluster, Desk, Outcome, Strategy, replay};
 use profiling::request::{Request, RequestError};
 use profiling::strategy::Name;
 use profiling::worker::Job;
@@ -142,7 +146,8 @@ fn bad_requests_are_refused_where_they_are_bad() {
         ("batch\t0\t1\n".into(), 1, 3),
         ("batch\t0\t0\t0\n".into(), 1, 4),
         ("batch\t0\t0\nmore\n".into(), 2, 1),
-        (good.replace("batch\t1", "batch\t2"), 3, 1),
+        (good.replace("batch\t1", "batch\t2"), 1, 2),
+        (good.replace("batch\t1", "batch\t2").replace("\tvm\t", &format!("\t{}\t", "n".repeat(99))), 3, 1),
         (good.replace("batch\t1\t0", "batch\t1\t1"), 3, 1),
         (good.replace("aabb", "AABB"), 2, 1),
         (good.replace("\t2\t0", "\t02\t0"), 2, 6),
@@ -159,6 +164,47 @@ fn bad_requests_are_refused_where_they_are_bad() {
         assert_eq!((error.line, error.field), (line, field), "{error}: {bytes:?}");
     }
     assert!(parse(b"batch\t0\t0\n\xff").is_err());
+}
+
+#[test]
+fn the_shortest_request_has_room_for_what_it_promises() {
+    let vm = "00112233445566778899aabbccddeeff\t\t\t\t0\t0\t0\t0\t\tLS\t::\t0\t-";
+    for (vms, pairs) in [(1, 0), (3, 0), (1, 4), (5, 7)] {
+        let lines = format!("{vm}{}\n{}", "\t=".repeat(pairs), format!("{vm}\n").repeat(vms - 1));
+        let bytes = format!("batch\t{vms}\t{pairs}\n{lines}");
+        assert_eq!(parse(bytes.as_bytes()), Ok(vms), "{bytes}");
+        // One byte fewer, and the first line alone says that it cannot be.
+        let field = if pairs == 0 { 2 } else { 3 };
+        let error = Request::open(&bytes.as_bytes()[..bytes.len() - 1]).unwrap_err();
+        assert_eq!((error.line, error.field), (1, field), "{error}");
+    }
+}
+
+/// Panics in the first request that a thread of this name serves.
+struct PanicsIn(&'static str);
+
+impl Strategy for PanicsIn {
+    fn serve(&self, _: &mut Desk, _: &[u8]) -> Result<(), RequestError> {
+        let is_calling = std::thread::current().name() == Some("calling");
+        assert_ne!(if is_calling { "calling" } else { "another" }, self.0, "in the warm-up");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_panic_in_the_warm_up_of_one_thread_ends_the_replay() {
+    for thread in ["calling", "another"] {
+        let (said, has_ended) = mpsc::channel();
+        let replay = move || {
+            let job = Job { threads: 3, warm_up: true, ..common::small_job(60) };
+            let nodes = NodeTable::new(&job.nodes).unwrap();
+            let panic = catch_unwind(|| replay(&job, &nodes, || PanicsIn(thread), &())).unwrap_err();
+            said.send(panic.downcast::<String>().map_or_else(|_| String::new(), |said| *said)).unwrap();
+        };
+        std::thread::Builder::new().name("calling".into()).spawn(replay).unwrap();
+        let said = has_ended.recv_timeout(Duration::from_secs(60)).expect("it ends, with the thread's own panic");
+        assert!(said.contains("in the warm-up"), "{thread}: {said}");
+    }
 }
 
 #[test]
