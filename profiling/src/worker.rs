@@ -39,7 +39,7 @@ pub struct Job {
     pub warm_up: bool,
     /// The claim whose work is to be done instead of the whole request's, in the form of `strategy`.
     pub claim: Option<Claim>,
-    /// Where dhat writes its profile.
+    /// Where dhat writes its profile. Must be UTF-8, as the other.
     pub dhat_file: Option<PathBuf>,
     /// Where sites are written, but for the extension.
     pub sites_file: Option<PathBuf>,

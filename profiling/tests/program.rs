@@ -121,6 +121,28 @@ fn sites_add_their_part_and_files_for_pprof() {
     );
 }
 
+/// On other systems a file's name is text.
+#[test]
+#[cfg(target_os = "linux")]
+fn paths_need_not_be_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let (out, pods) = (dir.path().join(OsStr::from_bytes(b"out-\xff")), OsStr::from_bytes(b"pods-\xff.csv"));
+    let titles = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,creation_time,deletion_time";
+    fs::write(dir.path().join(pods), format!("{titles}\na,1,1,0,0,,LS,0,1\n")).unwrap();
+    // From a directory and to one, each named by what is no text.
+    fs::create_dir(&out).unwrap();
+    let mut program = common::program(&["--requests", "3", "--strategies", "heap,arena", "--sites", "--pods"]);
+    common::text(&program.arg(dir.path().join(pods)).args(["--out", "deep"]).current_dir(&out).output().unwrap());
+    let files = ["dhat-arena.json", "dhat-heap.json", "report.html", "report.json", "sites-arena.pb", "sites-heap.pb"];
+    assert_eq!(names(&out.join("deep")), files);
+    let report: Value = serde_json::from_slice(&fs::read(out.join("deep/report.json")).unwrap()).unwrap();
+    let command = report["command"].as_array().unwrap();
+    assert!(command.iter().any(|argument| argument.as_str().unwrap().ends_with("pods-\u{fffd}.csv")), "{command:?}");
+}
+
 #[test]
 fn chosen_strategies_and_threads_are_obeyed() {
     let dir = tempfile::tempdir().unwrap();

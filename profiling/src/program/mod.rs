@@ -105,7 +105,9 @@ pub fn run(options: &Options) -> Result<String, ProgramError> {
     let partial = Partial::new(&options.out)?;
     let run = Run { options, trace: &trace, processes: &processes, workers: &workers, partial: partial.path() };
     let strategies = run.strategies()?;
-    let mut report = Report::new(run.input(), std::env::args().collect(), machine(), strategies);
+    // Arguments may be paths, which need not be text.
+    let command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let mut report = Report::new(run.input(), command, machine(), strategies);
     report.same_work().map_err(|mismatch| ProgramError::Failed(mismatch.to_string()))?;
     report.claims = run.claims()?;
     if options.sites {
@@ -257,7 +259,7 @@ impl Run<'_> {
         job.pass.truncate(job.requests);
         for &name in names {
             job.strategy = name;
-            job.dhat_file = Some(self.partial.join(dhat_file(name.as_str())));
+            job.dhat_file = Some(dhat_file(name.as_str()).into());
             progress.set_message(format!("{name} under dhat"));
             self.outcome(&job, Purpose::Dhat)?;
             progress.inc(1);
@@ -331,12 +333,12 @@ impl Run<'_> {
         let mut strategies = Vec::new();
         for name in names {
             job.strategy = name;
-            let file = self.partial.join(format!("sites-{name}"));
-            job.sites_file = Some(file.clone());
+            let file = format!("sites-{name}");
+            job.sites_file = Some(file.clone().into());
             progress.set_message(format!("sites of {name}"));
             self.outcome(&job, Purpose::Track(Tracked::Complete))?;
             progress.inc(1);
-            let read = SitesFile::read(&file.with_extension("json"));
+            let read = SitesFile::read(&self.partial.join(file).with_extension("json"));
             let read = read.map_err(|error| ProgramError::Failed(format!("the sites of {name}: {error}")))?;
             strategies.push(report::StrategySites::new(name.as_str(), format!("sites-{name}.pb"), read));
         }
@@ -349,10 +351,12 @@ impl Run<'_> {
         self.answer(job, purpose)
     }
 
-    /// Starts a worker and hears it out.
+    /// Starts a worker and hears it out. It writes its files where it runs, so that their names in the job are text, whatever the
+    /// output directory's is.
     fn answer<T: DeserializeOwned>(&self, job: &Job, purpose: Purpose) -> Result<T, ProgramError> {
         let name = job.strategy;
         let mut command = self.workers.command(name, purpose);
+        command.current_dir(self.partial);
         let answer = self.processes.answer(&mut command, false, |mut pipe| job.send(&mut pipe));
         let failed = |message: String| ProgramError::Failed(format!("the worker of {name} {message}"));
         match answer {
