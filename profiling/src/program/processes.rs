@@ -36,16 +36,23 @@ pub(super) enum ProcessError {
 
 impl Processes {
     /// Ends the children at an interrupt, a request to terminate, or a hang-up.
+    ///
+    /// Where whoever started the program has one of them ignored, as `nohup` and a script's background jobs do, that stands, and
+    /// the others do what they do without a handler.
     pub(super) fn end_at_interrupt(&self) -> Result<(), ctrlc::Error> {
         let processes = self.clone();
-        ctrlc::try_set_handler(move || {
+        let set = ctrlc::try_set_handler(move || {
             let mut state = processes.state();
             state.interrupted = true;
             for child in &mut state.running {
                 // It may have ended just now.
                 drop(child.kill());
             }
-        })
+        });
+        match set {
+            Err(ctrlc::Error::MultipleHandlers) => Ok(()),
+            set => set,
+        }
     }
 
     pub(super) fn interrupted(&self) -> bool {
