@@ -240,4 +240,16 @@ fn an_old_report_stays_when_a_run_fails() {
     assert_eq!(common::program(&arguments).output().unwrap().status.code(), Some(2));
     assert_eq!(names(&out), ["report.json"]);
     assert_eq!(fs::read_to_string(out.join("report.json")).unwrap(), "old");
+
+    // And every file of it where the run was good and its report cannot be put in place.
+    let files = ["dhat-heap.json", "report.html", "sites-heap.pb"];
+    files.iter().for_each(|file| fs::write(out.join(file), "old").unwrap());
+    fs::remove_file(out.join("report.json")).unwrap();
+    fs::create_dir(out.join("report.json")).unwrap();
+    let arguments = ["--requests", "3", "--strategies", "heap", "--sites", "--out", out.to_str().unwrap()];
+    let output = common::program(&arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("report.json: "), "{output:?}");
+    assert_eq!(names(&out), ["dhat-heap.json", "report.html", "report.json", "sites-heap.pb"]);
+    assert!(files.iter().all(|file| fs::read_to_string(out.join(file)).unwrap() == "old"));
 }

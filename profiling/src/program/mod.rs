@@ -1,8 +1,8 @@
 //! The program around the replays: reads the input, starts the worker processes, compares and reports.
 //!
 //! Invariants: nothing is written before the input and the options are known to be good; the strategies' timed processes
-//! alternate, forwards in one round and backwards in the next; files appear under their names only when all of them
-//! are complete; an interrupt ends the children and leaves nothing behind.
+//! alternate, forwards in one round and backwards in the next; files appear under their names together, when all of them
+//! are complete, or not at all, and those of an earlier run stay until then; an interrupt ends the children and leaves nothing behind.
 
 mod options;
 mod processes;
@@ -117,15 +117,11 @@ pub fn run(options: &Options) -> Result<String, ProgramError> {
     if processes.interrupted() {
         return Err(ProgramError::Interrupted);
     }
-    for strategy in &report.strategies {
-        let name = dhat_file(&strategy.name);
-        fs::rename(partial.path().join(&name), options.out.join(&name)).map_err(|error| failed(&error))?;
-    }
-    for sites in report.tracking.iter().flat_map(|tracking| &tracking.strategies) {
-        let name = &sites.pprof_file;
-        fs::rename(partial.path().join(name), options.out.join(name)).map_err(|error| failed(&error))?;
-    }
-    let written = report.write(&options.out).map_err(|error| failed(&error))?;
+    let dhat_files = report.strategies.iter().filter_map(|strategy| strategy.dhat_file.as_ref());
+    let sites = report.tracking.iter().flat_map(|tracking| &tracking.strategies);
+    let files = dhat_files.chain(sites.map(|sites| &sites.pprof_file)).map(|name| partial.path().join(name));
+    let files: Vec<PathBuf> = files.collect();
+    let written = report.write_with(&options.out, &files).map_err(|error| failed(&error))?;
     drop(partial);
     Ok(format!("{}\n{}\n\n{}\n{}", table(&report), report.summary(), written.html.display(), written.json.display()))
 }
@@ -242,7 +238,7 @@ impl Run<'_> {
                 let at = if round % 2 == 0 { step } else { names.len() - 1 - step };
                 job.strategy = names[at];
                 progress.set_message(format!("timing {}, round {} of {ROUNDS}", names[at], round + 1));
-                timed[at].push(self.outcome(&job, Purpose::Time)?);
+                timed[at].push(self.answer(&job, Purpose::Time)?);
                 progress.inc(1);
             }
         }
@@ -251,7 +247,7 @@ impl Run<'_> {
         for (&name, timed) in names.iter().zip(&timed) {
             job.strategy = name;
             progress.set_message(format!("counting {name}"));
-            let counted = self.outcome(&job, Purpose::Count)?;
+            let counted = self.answer(&job, Purpose::Count)?;
             progress.inc(1);
             strategies.push(sum_up(name, self.options.requests, timed, &counted)?);
         }
@@ -261,7 +257,7 @@ impl Run<'_> {
             job.strategy = name;
             job.dhat_file = Some(dhat_file(name.as_str()).into());
             progress.set_message(format!("{name} under dhat"));
-            self.outcome(&job, Purpose::Dhat)?;
+            self.answer::<Outcome>(&job, Purpose::Dhat)?;
             progress.inc(1);
         }
         progress.finish_and_clear();
@@ -313,7 +309,7 @@ impl Run<'_> {
             progress.set_message(format!("tracking {timed}, round {} of {TRACKING_ROUNDS}", round + 1));
             let mean = |purpose| {
                 progress.inc(1);
-                Ok(self.outcome(&job, purpose)?.ns_per_request.mean)
+                Ok(self.answer::<Outcome>(&job, purpose)?.ns_per_request.mean)
             };
             let mut tracked = [0.0; Tracked::ALL.len()];
             // Forwards and backwards by turns, as the strategies are.
@@ -336,7 +332,7 @@ impl Run<'_> {
             let file = format!("sites-{name}");
             job.sites_file = Some(file.clone().into());
             progress.set_message(format!("sites of {name}"));
-            self.outcome(&job, Purpose::Track(Tracked::Complete))?;
+            self.answer::<Outcome>(&job, Purpose::Track(Tracked::Complete))?;
             progress.inc(1);
             let read = SitesFile::read(&self.partial.join(file).with_extension("json"));
             let read = read.map_err(|error| ProgramError::Failed(format!("the sites of {name}: {error}")))?;
@@ -344,11 +340,6 @@ impl Run<'_> {
         }
         progress.finish_and_clear();
         Ok(report::Tracking { timed: timed.to_string(), cost, strategies })
-    }
-
-    /// Starts a worker that replays whole requests.
-    fn outcome(&self, job: &Job, purpose: Purpose) -> Result<Outcome, ProgramError> {
-        self.answer(job, purpose)
     }
 
     /// Starts a worker and hears it out. It writes its files where it runs, so that their names in the job are text, whatever the

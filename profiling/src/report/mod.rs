@@ -2,12 +2,14 @@
 //!
 //! Stands at the very end of the data's way: the strategies have run in processes of their own, their figures come in
 //! as [`Strategy`] values, the ratios are computed here and nowhere else. Invariants: a figure that is negative,
-//! infinite or not a number is refused with its name, never written; each file appears whole or not at all (temporary
-//! file in the same directory, fsync, rename, fsync of the directory); a failed [`Report::write`] leaves no new file behind.
+//! infinite or not a number is refused with its name, never written; each file appears whole or not at all (written in a
+//! hidden directory beside it, fsync, rename, fsync of the directory); a failed [`Report::write`] leaves no new file behind, and
+//! every earlier one where it was.
 //! Cost: everything is built in memory first, some hundreds of kilobytes; nothing here runs while a strategy is timed.
 
 mod claims;
 mod figures;
+mod files;
 mod html;
 mod plots;
 #[cfg(test)]
@@ -18,11 +20,10 @@ pub mod units;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 pub use claims::Claim;
 pub use tracking::{Cost, StrategySites, TopSite, Tracking};
@@ -145,8 +146,17 @@ impl Report {
     ///
     /// # Errors
     /// [`ReportError`] if a figure is not a finite number of at least zero, if there is no strategy or two of one name, or
-    /// if the directory cannot be written. Then no new file is left behind.
+    /// if the directory cannot be written. Then no new file is left behind, and those of an earlier run are as they were.
     pub fn write(&self, dir: &Path) -> Result<Written, ReportError> {
+        self.write_with(dir, &[])
+    }
+
+    /// As [`write`](Self::write), with further files that the report speaks of. They are moved into `dir`, each with its own name, and
+    /// must lie on the same file system; they, too, replace those of an earlier run together with the report or not at all.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), and if one of the files is not there.
+    pub fn write_with(&self, dir: &Path, files: &[PathBuf]) -> Result<Written, ReportError> {
         self.check()?;
         let page = html::page(self)?;
         let mut json = serde_json::to_string_pretty(self).map_err(ReportError::Json)?;
@@ -158,15 +168,12 @@ impl Report {
         };
         fs::create_dir_all(dir).map_err(at(dir))?;
         let written = Written { json: dir.join(JSON_FILE), html: dir.join(HTML_FILE) };
-        let page_file = complete_file(dir, HTML_FILE, page.as_bytes()).map_err(at(&written.html))?;
-        let json_file = complete_file(dir, JSON_FILE, json.as_bytes()).map_err(at(&written.json))?;
-        page_file.persist(&written.html).map_err(|e| at(&written.html)(e.error))?;
-        if let Err(e) = json_file.persist(&written.json) {
-            // The page alone would be half a report. If it cannot go either, the first error is the one to tell.
-            drop(fs::remove_file(&written.html));
-            return Err(at(&written.json)(e.error));
-        }
-        File::open(dir).and_then(|open| open.sync_all()).map_err(at(dir))?;
+        let hidden = tempfile::Builder::new().prefix(".report-").tempdir_in(dir).map_err(at(dir))?;
+        let (page_file, json_file) = (hidden.path().join(HTML_FILE), hidden.path().join(JSON_FILE));
+        fs::write(&page_file, page).map_err(at(&written.html))?;
+        fs::write(&json_file, json).map_err(at(&written.json))?;
+        let files: Vec<PathBuf> = files.iter().cloned().chain([page_file, json_file]).collect();
+        files::take_names(dir, hidden.path(), &files, |dir| File::open(dir)?.sync_all())?;
         Ok(written)
     }
 
@@ -250,20 +257,6 @@ fn ratios(strategies: &[Strategy]) -> BTreeMap<String, Ratio> {
         }
     }
     ratios
-}
-
-/// A temporary file in `dir` whose bytes are on disk, ready to take its name.
-fn complete_file(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<NamedTempFile> {
-    let prefix = format!(".{name}.");
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix);
-    // A report is for everyone whom the umask lets read; temporary files are for their owner alone.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(dir)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    Ok(file)
 }
 
 /// Where [`Report::write`] put its files.

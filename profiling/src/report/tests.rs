@@ -387,6 +387,13 @@ fn a_directory_that_fails_is_left_as_it_was() {
         assert!(error.to_string().contains(blocked), "{error}");
         assert_eq!(entries(dir.path()), [blocked]);
     }
+    // Nor is an earlier page lost where the new one had its name already.
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join(JSON_FILE)).unwrap();
+    fs::write(dir.path().join(HTML_FILE), "an earlier page").unwrap();
+    sample().write(dir.path()).unwrap_err();
+    assert_eq!(entries(dir.path()), [HTML_FILE, JSON_FILE]);
+    assert_eq!(fs::read_to_string(dir.path().join(HTML_FILE)).unwrap(), "an earlier page");
     let parent = tempfile::tempdir().unwrap();
     let file = parent.path().join("a file");
     fs::write(&file, "kept").unwrap();
