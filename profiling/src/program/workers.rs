@@ -85,16 +85,16 @@ impl Workers {
             match processes.answer(&mut build, loud, |_| Ok(())) {
                 Ok(_) => {}
                 Err(ProcessError::Interrupted) => return Err(ProgramError::Interrupted),
-                Err(ProcessError::Io(error)) => return Err(workers.missing("cargo did not start", &error, &by_hand)),
+                Err(ProcessError::Io(error)) => return Err(missing("cargo did not start", &error, &by_hand)),
                 Err(ProcessError::Failed { stderr, .. }) => {
-                    return Err(workers.missing("cargo could not build the workers", &stderr.trim_end(), &by_hand));
+                    return Err(missing("cargo could not build the workers", &stderr.trim_end(), &by_hand));
                 }
             }
         }
         for name in BINARIES {
             let path = workers.sibling(name);
             if !path.is_file() {
-                return Err(workers.missing("a worker is missing", &path.display(), &by_hand));
+                return Err(missing("a worker is missing", &path.display(), &by_hand));
             }
         }
         Ok(workers)
@@ -148,13 +148,11 @@ impl Workers {
         }
         command
     }
+}
 
-    #[expect(clippy::unused_self, reason = "reads as a statement about these workers")]
-    fn missing(&self, what: &str, detail: &dyn std::fmt::Display, by_hand: &Command) -> ProgramError {
-        let words: Vec<_> = std::iter::once(by_hand.get_program())
-            .chain(by_hand.get_args())
-            .map(|word| word.to_string_lossy())
-            .collect();
-        ProgramError::Failed(format!("{what}: {detail}\nthe workers are built by: {}", words.join(" ")))
-    }
+/// Why there are no workers, and how they come to be there.
+fn missing(what: &str, detail: &dyn std::fmt::Display, by_hand: &Command) -> ProgramError {
+    let words: Vec<_> =
+        std::iter::once(by_hand.get_program()).chain(by_hand.get_args()).map(|word| word.to_string_lossy()).collect();
+    ProgramError::Failed(format!("{what}: {detail}\nthe workers are built by: {}", words.join(" ")))
 }
