@@ -64,9 +64,6 @@ pub struct Strategy {
     /// Name of its DHAT file, in the report's own directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dhat_file: Option<String>,
-    /// What its arenas hold, if it has any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arena: Option<ArenaBytes>,
 }
 
 /// Time of whole requests, in nanoseconds.
@@ -137,17 +134,6 @@ pub struct LivePoint {
     pub request: u64,
     /// Most bytes live at once since the point before.
     pub live_bytes: u64,
-}
-
-/// What a strategy's arenas hold at the end of a request, as means over the run, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct ArenaBytes {
-    /// In values.
-    pub used: f64,
-    /// In chunks, obtained from the allocator.
-    pub reserved: f64,
-    /// In gaps that no value can use any more.
-    pub wasted: f64,
 }
 
 /// How many times one strategy takes the time of another; above 1 the second is the faster.
@@ -233,11 +219,6 @@ impl Strategy {
             for (phase, ns) in round.phase_ns_mean.named() {
                 refuse_bad(&format!("rounds[{at}].phase_ns_mean.{phase}"), ns)?;
             }
-        }
-        if let Some(arena) = &self.arena {
-            refuse_bad("arena.used", arena.used)?;
-            refuse_bad("arena.reserved", arena.reserved)?;
-            refuse_bad("arena.wasted", arena.wasted)?;
         }
         Ok(())
     }

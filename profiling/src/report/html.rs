@@ -37,7 +37,6 @@ pub(super) fn page(report: &Report) -> Result<String, ReportError> {
     push_allocator_calls(&mut html, report)?;
     push_live_bytes(&mut html, report)?;
     push_claims(&mut html, &report.claims)?;
-    push_arenas(&mut html, report);
     if let Some(tracking) = &report.tracking {
         push_tracking(&mut html, tracking);
     }
@@ -166,24 +165,6 @@ fn push_live_bytes(html: &mut String, report: &Report) -> Result<(), ReportError
         html.push_str("</section>\n");
     }
     Ok(())
-}
-
-fn push_arenas(html: &mut String, report: &Report) {
-    let with_arenas: Vec<&Strategy> = report.strategies.iter().filter(|s| s.arena.is_some()).collect();
-    if with_arenas.is_empty() {
-        return;
-    }
-    html.push_str("<section>\n<h2>Inside the arenas</h2>\n");
-    let mut table = Table::open(html, ["used", "reserved", "wasted"]);
-    for strategy in with_arenas {
-        let arena = strategy.arena.unwrap_or_default();
-        table.cells(&strategy.name, [arena.used, arena.reserved, arena.wasted].map(units::bytes));
-    }
-    table.close();
-    html.push_str(
-        "<p class=\"note\">At the end of a request, as a mean over the run: in values, in chunks, and in gaps that no value \
-         can use any more.</p>\n</section>\n",
-    );
 }
 
 fn push_dhat(html: &mut String, report: &Report) {
