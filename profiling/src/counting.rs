@@ -100,6 +100,10 @@ pub struct AllocatorFigures {
     pub steady_calls: u64,
     /// Number of requests in the second half.
     pub steady_requests: u64,
+    /// Those of them that called the allocator at all.
+    pub steady_requests_calling: u64,
+    /// Most calls of one of them.
+    pub steady_calls_most: u64,
     /// Most bytes live at once during the replay, over what was live before it.
     pub peak_live_bytes: u64,
     /// Most bytes live at once in each stretch of requests, over what was live before the replay.
@@ -116,6 +120,8 @@ pub struct CountingProbe {
     asks: AtomicU64,
     bytes: AtomicU64,
     steady_calls: AtomicU64,
+    steady_requests_calling: AtomicU64,
+    steady_calls_most: AtomicU64,
     live: Mutex<Vec<LivePoint>>,
 }
 
@@ -156,6 +162,8 @@ impl Probe for CountingProbe {
         self.bytes.fetch_add(BYTES.get(), Relaxed);
         if request >= self.requests.load(Relaxed) / 2 {
             self.steady_calls.fetch_add(CALLS.get(), Relaxed);
+            self.steady_requests_calling.fetch_add(u64::from(CALLS.get() > 0), Relaxed);
+            self.steady_calls_most.fetch_max(CALLS.get(), Relaxed);
         }
         if (request + 1).is_multiple_of(self.window_requests.load(Relaxed)) {
             let peak = WINDOW_PEAK_BYTES.swap(LIVE_BYTES.load(Relaxed), Relaxed);
@@ -173,6 +181,8 @@ impl Probe for CountingProbe {
             bytes: self.bytes.load(Relaxed),
             steady_calls: self.steady_calls.load(Relaxed),
             steady_requests: requests - requests / 2,
+            steady_requests_calling: self.steady_requests_calling.load(Relaxed),
+            steady_calls_most: self.steady_calls_most.load(Relaxed),
             peak_live_bytes: self.over_before(PEAK_BYTES.load(Relaxed)),
             live_bytes,
         })

@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Barrier;
 use std::time::Instant;
 
+use blixard_arena::arena::PoolFigures;
 use bytes::Bytes;
 use control_plane::raft::{Lifetime, ProposalLimits, ProposalProcessor};
 use control_plane::scheduler::baseline::rank_original;
@@ -22,7 +23,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::counting::AllocatorFigures;
 use crate::placement::Placing;
-use crate::report::{PhaseNs, RequestNs};
+use crate::report::{Arenas, PhaseNs, RequestNs};
 use crate::request::RequestError;
 use crate::worker::Job;
 
@@ -37,6 +38,11 @@ pub trait Strategy: Sync {
     ///
     /// If the bytes are no request.
     fn serve(&self, desk: &mut Desk, request: &[u8]) -> Result<(), RequestError>;
+
+    /// What its pool of arenas has seen, if it has one.
+    fn arenas(&self) -> Option<PoolFigures> {
+        None
+    }
 }
 
 /// Something that watches a replay from outside the requests. The timed processes have `()`, which does nothing.
@@ -251,6 +257,8 @@ pub struct Outcome {
     pub phase_ns_mean: PhaseNs,
     /// What the allocator was asked, if this process counts.
     pub allocator: Option<AllocatorFigures>,
+    /// What the strategy's arenas were asked for, if it has any.
+    pub arenas: Option<Arenas>,
 }
 
 /// One thread's part of a replay.
@@ -342,18 +350,19 @@ pub fn replay<S: Strategy, P: Probe>(
             let threads: Vec<_> =
                 others.iter_mut().map(|share| scope.spawn(|| share.run(&strategy, probe, &start))).collect();
             let served = first.run(&strategy, probe, &start);
-            threads
+            let served = threads
                 .into_iter()
                 .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-                .fold(served, Result::and)
+                .fold(served, Result::and);
+            served.map(|()| strategy.arenas())
         })
     });
-    served?;
-    Ok(sum_up(&shares, probe.figures()))
+    let arenas = served?.map(|figures| Arenas::of(&figures));
+    Ok(sum_up(&shares, probe.figures(), arenas))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nanoseconds and requests stay far below 2^52")]
-fn sum_up(shares: &[Share<'_>], allocator: Option<AllocatorFigures>) -> Outcome {
+fn sum_up(shares: &[Share<'_>], allocator: Option<AllocatorFigures>, arenas: Option<Arenas>) -> Outcome {
     let mut hash = Xxh3::new();
     let mut requests_ns: Vec<u64> = Vec::new();
     let mut phases_ns = [0_u64; 5];
@@ -380,5 +389,6 @@ fn sum_up(shares: &[Share<'_>], allocator: Option<AllocatorFigures>) -> Outcome 
         ns_per_request: RequestNs { p50: percentile(50), p99: percentile(99), mean: mean(requests_ns.iter().sum()) },
         phase_ns_mean: PhaseNs { parse, build, place, encode, release },
         allocator,
+        arenas,
     }
 }

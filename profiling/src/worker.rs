@@ -68,7 +68,7 @@ struct Header {
 }
 
 /// The version that both ends of the pipe must have.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/4");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/5");
 
 impl Job {
     /// Sends the job to a worker.

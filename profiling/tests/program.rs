@@ -75,6 +75,21 @@ fn a_small_run_writes_a_whole_report() {
     for phase in ["build", "release", "total"] {
         assert!(number(&report, &format!("/ratios/heap~1arena/{phase}")) > 0.0);
     }
+    for strategy in strategies {
+        let name = strategy["name"].as_str().unwrap();
+        let (calling, most) = (number(strategy, "/steady_requests_calling"), number(strategy, "/steady_calls_most"));
+        let calls = number(strategy, "/steady_allocator_calls_per_request") * 20.0;
+        assert!(calling <= 20.0 && most <= calls + 0.5 && calls <= most * calling + 0.5, "{strategy}");
+        assert_eq!(strategy["arenas"].is_object(), name.contains("arena"), "{name}");
+        if name.contains("arena") {
+            let (median, largest) =
+                (number(strategy, "/arenas/median_bytes"), number(strategy, "/arenas/largest_bytes"));
+            assert!(number(strategy, "/arenas/made") > 0.0 && median > 1_000.0 && largest >= median, "{strategy}");
+        } else if name.starts_with("heap") {
+            assert!((calling - 20.0).abs() < 0.5, "{name}: {calling}");
+        }
+    }
+    assert!(said.lines().any(|line| line.starts_with("arenas") && line.contains("outliers")), "{said}");
     let claims = report["claims"].as_array().unwrap();
     let hoped = ["[70,90]", "[60,80]", "[40,60]", "[50,70]"];
     let kinds = ["string allocations", "object allocations", "collection allocations", "Arc operations"];

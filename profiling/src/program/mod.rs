@@ -403,6 +403,8 @@ fn sum_up(name: Name, requests: usize, timed: &[Outcome], counted: &Outcome) -> 
         allocator_calls_per_request: per_request(allocator.calls, requests as u64),
         allocated_bytes_per_request: per_request(allocator.bytes, requests as u64),
         steady_allocator_calls_per_request: per_request(allocator.steady_calls, allocator.steady_requests),
+        steady_requests_calling: allocator.steady_requests_calling,
+        steady_calls_most: allocator.steady_calls_most,
         peak_live_bytes: allocator.peak_live_bytes,
         rounds: timed
             .iter()
@@ -412,8 +414,8 @@ fn sum_up(name: Name, requests: usize, timed: &[Outcome], counted: &Outcome) -> 
             })
             .collect(),
         live_bytes: allocator.live_bytes,
+        arenas: counted.arenas,
         dhat_file: Some(dhat_file(name.as_str())),
-        ..report::Strategy::default()
     })
 }
 

@@ -42,6 +42,20 @@ pub(super) fn table(report: &Report) -> String {
         cells.push(units::bytes(strategy.peak_live_bytes as f64));
         text.push_str(&row(&cells));
     }
+    let with_arenas: Vec<_> =
+        report.strategies.iter().filter_map(|strategy| Some((strategy, strategy.arenas?))).collect();
+    if !with_arenas.is_empty() {
+        text.push('\n');
+        let titles = ["arenas", "made", "median", "largest", "outliers", "calling", "most calls"];
+        text.push_str(&row(&titles.map(str::to_owned)));
+    }
+    for (strategy, arenas) in with_arenas {
+        let mut cells = vec![strategy.name.clone(), arenas.made.to_string()];
+        cells.extend([arenas.median_bytes, arenas.largest_bytes].map(|bytes| units::bytes(bytes as f64)));
+        let counts = [arenas.outliers, strategy.steady_requests_calling, strategy.steady_calls_most];
+        cells.extend(counts.map(|count| count.to_string()));
+        text.push_str(&row(&cells));
+    }
     if !report.ratios.is_empty() {
         text.push('\n');
         let titles = ["times", "build", "release", "both", "total", "  both by round"];

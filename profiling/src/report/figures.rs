@@ -4,6 +4,7 @@
 //! `report.json`; what is optional may stay empty; a ratio is a finite number or absent. Plain values; the only cost is
 //! the memory of the points and rounds.
 
+use blixard_arena::arena::PoolFigures;
 use serde::{Deserialize, Serialize};
 
 use super::ReportError;
@@ -53,6 +54,12 @@ pub struct Strategy {
     pub allocated_bytes_per_request: f64,
     /// The same calls over every request of the second half, unrounded.
     pub steady_allocator_calls_per_request: f64,
+    /// How many requests of the second half called the allocator at all.
+    #[serde(default)]
+    pub steady_requests_calling: u64,
+    /// Most calls of one of them.
+    #[serde(default)]
+    pub steady_calls_most: u64,
     /// Most bytes live at any moment of the run.
     pub peak_live_bytes: u64,
     /// One entry per timed process, in the order of the rounds; the spread and the paired ratios come from here.
@@ -61,6 +68,9 @@ pub struct Strategy {
     /// Live bytes over the run, by rising request number. A few hundred points are plenty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub live_bytes: Vec<LivePoint>,
+    /// What its arenas were asked for, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arenas: Option<Arenas>,
     /// Name of its DHAT file, in the report's own directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dhat_file: Option<String>,
@@ -134,6 +144,31 @@ pub struct LivePoint {
     pub request: u64,
     /// Most bytes live at once since the point before.
     pub live_bytes: u64,
+}
+
+/// What a strategy's pool of arenas saw over the whole run of the process that counts, the first request included.
+///
+/// Sizes are the pool's own figures, at most a quarter too high. A pool keeps arenas for usual requests: one far beyond these, an
+/// outlier, has to ask the allocator for what it needs, however warm the pool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Arenas {
+    /// Arenas made because none was idle.
+    pub made: u64,
+    /// Bytes of the median request.
+    pub median_bytes: u64,
+    /// Bytes of the largest request.
+    pub largest_bytes: u64,
+    /// Requests of more than four times the median, which is more than an idle arena keeps.
+    pub outliers: u64,
+}
+
+impl Arenas {
+    pub(crate) fn of(figures: &PoolFigures) -> Self {
+        let sizes = &figures.request_bytes;
+        let median = sizes.quantile(0.5);
+        let outliers = sizes.buckets().filter(|(bytes, _)| *bytes > 4 * median).map(|(_, requests)| requests).sum();
+        Self { made: figures.created, median_bytes: median as u64, largest_bytes: sizes.quantile(1.0) as u64, outliers }
+    }
 }
 
 /// How many times one strategy takes the time of another; above 1 the second is the faster.

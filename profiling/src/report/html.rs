@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 
 use super::claims::push_claims;
 use super::tracking::push_tracking;
-use super::{Ratio, Report, ReportError, Spread, Strategy, plots, units};
+use super::{Arenas, Ratio, Report, ReportError, Spread, Strategy, plots, units};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -93,7 +93,17 @@ fn push_strategies(html: &mut String, report: &Report) {
     table.group("Allocator, per request");
     table.row("calls, whole run", strategies, |s| units::count(s.allocator_calls_per_request));
     table.row("calls, second half", strategies, |s| units::count(s.steady_allocator_calls_per_request));
+    table.row("requests with calls, second half", strategies, |s| units::count(units::real(s.steady_requests_calling)));
+    table.row("most calls of one, second half", strategies, |s| units::count(units::real(s.steady_calls_most)));
     table.row("bytes asked for", strategies, |s| units::bytes(s.allocated_bytes_per_request));
+    if strategies.iter().any(|s| s.arenas.is_some()) {
+        let of = |s: &Strategy, text: fn(Arenas) -> String| s.arenas.map_or_else(dash, text);
+        table.group("Arenas, whole run");
+        table.row("made", strategies, |s| of(s, |arenas| units::count(units::real(arenas.made))));
+        table.row("median request", strategies, |s| of(s, |arenas| units::bytes(units::real(arenas.median_bytes))));
+        table.row("largest request", strategies, |s| of(s, |arenas| units::bytes(units::real(arenas.largest_bytes))));
+        table.row("outliers", strategies, |s| of(s, |arenas| units::count(units::real(arenas.outliers))));
+    }
     table.group("Whole run");
     table.row("peak of live bytes", strategies, |s| units::bytes(units::real(s.peak_live_bytes)));
     table.row("requests", strategies, |s| units::count(units::real(s.requests)));
@@ -103,7 +113,9 @@ fn push_strategies(html: &mut String, report: &Report) {
     table.close();
     html.push_str(
         "<p class=\"note\">Calls are alloc, realloc and dealloc together, inside the library and the request's code. Times \
-         and calls come from processes of their own: nothing is counted where time is taken.</p>\n</section>\n",
+         and calls come from processes of their own: nothing is counted where time is taken. An outlier is a request of more than four \
+         times the median, more than an idle arena keeps: it calls the allocator however warm the pool is. Other requests with calls in \
+         the second half are, where there are arenas, steps in which one of them or a buffer became larger or smaller.</p>\n</section>\n",
     );
 }
 

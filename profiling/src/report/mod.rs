@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use claims::Claim;
 pub use tracking::{Cost, StrategySites, TopSite, Tracking};
 
-pub use figures::{Input, LivePoint, PhaseNs, Ratio, RequestNs, Round, RoundRatios, Spread, Strategy};
+pub use figures::{Arenas, Input, LivePoint, PhaseNs, Ratio, RequestNs, Round, RoundRatios, Spread, Strategy};
 
 /// The version of `report.json` that this program writes. Fields may join within a version; none leaves or changes meaning.
 pub const SCHEMA: u32 = 1;

@@ -50,6 +50,14 @@ fn strategy(name: &str, slowness: f64, calls: f64) -> Strategy {
         live_bytes: (0..256)
             .map(|n| LivePoint { request: n * 16, live_bytes: 220_000 + (n * 7_919 % 61) * 1_500 })
             .collect(),
+        steady_requests_calling: if calls > 0.0 { 2_048 } else { 0 },
+        steady_calls_most: 2 * u64::from(calls > 0.0),
+        arenas: name.contains("arena").then_some(Arenas {
+            made: 3,
+            median_bytes: 98_000,
+            largest_bytes: 777_000,
+            outliers: 41,
+        }),
         dhat_file: Some(format!("dhat-{name}.json")),
     }
 }
@@ -264,6 +272,22 @@ fn the_page_needs_no_network() {
     assert_eq!(page.matches("<svg").count(), 5);
     assert!(page.contains("cargo run --release -p profiling -- --pods &#39;my pods.csv&#39; --seed 7"));
     assert!(page.contains("href=\"./dhat-arena.json\""));
+}
+
+#[test]
+fn outliers_stand_apart_and_only_where_there_are_arenas() {
+    let mut report = sample();
+    let rows = |report: &Report| -> Vec<String> {
+        let page = page(report);
+        let rows = page.lines().filter(|line| line.contains(">outliers<") || line.contains(">requests with calls"));
+        rows.map(str::to_owned).collect()
+    };
+    let both = rows(&report);
+    assert_eq!(both.len(), 2);
+    assert!(both[0].ends_with("<td>2,048</td><td>2,048</td><td>0</td><td>2,048</td></tr>"), "{both:?}");
+    assert!(both[1].ends_with("<td>–</td><td>–</td><td>41</td><td>41</td></tr>"), "{both:?}");
+    report.strategies.truncate(2);
+    assert_eq!(rows(&report).len(), 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Strategy `arena`: each request gets an arena from the pool and returns it as a whole.
 
 use blixard_arena::ArenaPool;
+use blixard_arena::arena::PoolFigures;
 
 use super::serve_in;
 use crate::replay::{Desk, Phase, Strategy};
@@ -29,5 +30,9 @@ impl Strategy for PerRequest {
         drop(arena);
         desk.clock.lap(Phase::Release);
         Ok(())
+    }
+
+    fn arenas(&self) -> Option<PoolFigures> {
+        Some(self.pool.figures())
     }
 }

@@ -1,6 +1,7 @@
 //! Strategy `shared-arena`: as `arena`, with an arena that any thread and task of the request may use.
 
 use blixard_arena::ArenaPool;
+use blixard_arena::arena::PoolFigures;
 
 use super::serve_in;
 use crate::replay::{Desk, Phase, Strategy};
@@ -29,5 +30,9 @@ impl Strategy for PerRequestShared {
         drop(arena);
         desk.clock.lap(Phase::Release);
         Ok(())
+    }
+
+    fn arenas(&self) -> Option<PoolFigures> {
+        Some(self.pool.figures())
     }
 }
