@@ -1,7 +1,5 @@
 //! Requests far beyond the usual ones are told apart: how many there were, and how many requests called the allocator at all.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot go on without may panic")]
-
 mod common;
 
 use profiling::counting::{CountingAllocator, CountingProbe};
