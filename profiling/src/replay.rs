@@ -305,14 +305,9 @@ impl<'j> Share<'j> {
     }
 
     fn run<P: Probe>(&mut self, strategy: &impl Strategy, probe: &P, start: &Barrier) -> Result<(), RequestError> {
-        let warm_up = self.job.requests.min(WARM_UP_REQUESTS_MAX);
+        let warm_up = if self.job.warm_up { self.job.requests.min(WARM_UP_REQUESTS_MAX) } else { 0 };
         // A panic, too, waits until all are there: the others would wait for this thread for ever.
-        let warmed =
-            catch_unwind(AssertUnwindSafe(
-                || {
-                    if self.job.warm_up { self.serve(strategy, &(), warm_up) } else { Ok(()) }
-                },
-            ));
+        let warmed = catch_unwind(AssertUnwindSafe(|| self.serve(strategy, &(), warm_up)));
         self.requests_ns.clear();
         self.hash.reset();
         self.desk.forget_figures();
