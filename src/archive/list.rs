@@ -165,18 +165,19 @@ where
             resolvers.push(E::serialize_with(value, serializer)?);
         }
         // SAFETY: the resolvers are the values', in the same order.
-        unsafe { write::<&T, T, E, S>(list.iter().zip(resolvers.drain()), serializer) }
+        unsafe { write::<&T, T, E, S>(list.len(), list.iter().zip(resolvers.drain()), serializer) }
     })?
 }
 
-/// Writes a list of values whose own parts are written.
+/// Writes a list of `len` values whose own parts are written.
 ///
 /// # Safety
 ///
 /// Each resolver is what serialising its value gave.
 #[inline(always)]
 unsafe fn write<V, T, E, S>(
-    values: impl ExactSizeIterator<Item = (V, E::Resolver)>,
+    len: usize,
+    values: impl Iterator<Item = (V, E::Resolver)>,
     serializer: &mut S,
 ) -> Result<VecResolver, S::Error>
 where
@@ -185,7 +186,7 @@ where
     S: Fallible + Writer + ?Sized,
 {
     const { refuse_nothing::<E::Archived>() };
-    if let Some(encoder) = Encoder::with_room::<E::Archived, S>(&mut *serializer, values.len()) {
+    if let Some(encoder) = Encoder::with_room::<E::Archived, S>(&mut *serializer, len) {
         let start = encoder.pos();
         encoder.write_each(values, |(value, resolver), out| E::resolve_with(value.borrow(), resolver, out));
         return Ok(VecResolver::from_pos(start));
@@ -249,7 +250,7 @@ where
             }
             let len = kept.len();
             // SAFETY: each resolver was made of the item that lies beside it.
-            let list = unsafe { write::<I::Item, I::Item, E, S>(kept.drain(), serializer) }?;
+            let list = unsafe { write::<I::Item, I::Item, E, S>(len, kept.drain(), serializer) }?;
             Ok((list, len))
         })?
     }

@@ -168,7 +168,7 @@ impl AnyProposal for Fickle {
     }
 
     fn reason(&self) -> &str {
-        ""
+        &self.0[0].reason
     }
 
     fn reply(&self) -> Option<&control_plane::raft::Reply> {

@@ -7,12 +7,12 @@
 
 use blixard_arena::Sealed;
 use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Serialize};
-use blixard_arena::archive::{ArenaDecoder, List, Text};
+use blixard_arena::archive::{ArenaDecoder, List};
 
 use super::archived::{ArchivedProposalBatch, BatchView, Proposals};
 use super::data::{AnyProposal, View};
 use super::{Answer, Proposal};
-use crate::scheduler::{ArchivedDecision, Candidate, Decision, Placement};
+use crate::scheduler::Decision;
 
 /// Proposals and what was decided for each VM that they create, frozen: one value that can be encoded, sealed or dropped as a
 /// whole.
@@ -117,20 +117,8 @@ pub trait AnyBatch {
     }
 }
 
-/// What was decided for a VM, as it is archived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize)]
-#[rkyv(crate = rkyv, as = ArchivedDecision)]
-#[rkyv(serialize_bounds(__S: rkyv::ser::Writer + rkyv::ser::Allocator))]
-pub struct Outcome<'d> {
-    /// Where it goes; `None` if no node has what it needs.
-    pub placement: Option<Placement>,
-    /// Where it might have gone instead, best first.
-    #[rkyv(omit_bounds, with = List)]
-    pub alternatives: &'d [Candidate],
-    /// Why, for people.
-    #[rkyv(omit_bounds, with = Text)]
-    pub reason: &'d str,
-}
+/// What was decided for a VM, as a batch of any form shows it.
+pub type Outcome<'d> = Decision<'d>;
 
 impl<'a> AnyBatch for ProposalBatch<'a> {
     type Proposal = Proposal<'a>;
@@ -140,11 +128,7 @@ impl<'a> AnyBatch for ProposalBatch<'a> {
     }
 
     fn outcomes(&self) -> impl ExactSizeIterator<Item = Outcome<'_>> + Clone {
-        self.decisions.iter().map(|decision| Outcome {
-            placement: decision.placement,
-            alternatives: decision.alternatives,
-            reason: decision.reason,
-        })
+        self.decisions.iter().copied()
     }
 }
 

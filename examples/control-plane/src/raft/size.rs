@@ -116,7 +116,9 @@ impl Position {
                 self.values::<ArchivedText>(count);
             }
             View::Batch { proposals } => {
-                proposals.iter().for_each(|proposal| self.parts_of(proposal));
+                for proposal in proposals {
+                    self.parts_of(proposal);
+                }
                 self.values::<ArchivedProposal>(proposals.len());
             }
         }

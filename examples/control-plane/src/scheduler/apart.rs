@@ -109,15 +109,8 @@ impl<'t> Groups<'t> {
         let group = self.by_id[id.0 as usize].as_mut().expect("a named group has VMs");
         let occupied = occupied(&self.stands_in, node, group.level);
         assert!(group.occupied.insert(occupied), "two VMs of group {} in one {}", group.name, group.level);
-        match occupied {
-            Occupied::Domain(number) => {
-                for node in self.members[number as usize].iter() {
-                    group.nodes.insert(node);
-                }
-            }
-            Occupied::Node(node) => {
-                group.nodes.insert(node);
-            }
+        for node in nodes_of(&self.members, occupied) {
+            group.nodes.insert(node);
         }
         id
     }
@@ -128,15 +121,8 @@ impl<'t> Groups<'t> {
         let group = slot.as_mut().expect("a group is there as long as it has VMs");
         let occupied = occupied(&self.stands_in, node, group.level);
         assert!(group.occupied.remove(&occupied), "group {} has no VM on node {}", group.name, node.0);
-        match occupied {
-            Occupied::Domain(number) => {
-                for node in self.members[number as usize].iter() {
-                    group.nodes.remove(node);
-                }
-            }
-            Occupied::Node(node) => {
-                group.nodes.remove(node);
-            }
+        for node in nodes_of(&self.members, occupied) {
+            group.nodes.remove(node);
         }
         if group.occupied.is_empty() {
             self.by_name[group.level as usize].remove(&*group.name);
@@ -169,4 +155,13 @@ fn occupied(stands_in: &[Option<&Domain<'_>>], node: NodeId, level: Level) -> Oc
         Some(domain) => Occupied::Domain(u32::try_from(domain.number()).expect("was a `u32`")),
         None => Occupied::Node(node),
     }
+}
+
+/// The nodes that a VM there keeps others of its group away from.
+fn nodes_of(members: &[NodeSet], occupied: Occupied) -> impl Iterator<Item = NodeId> {
+    let (domain, node) = match occupied {
+        Occupied::Domain(number) => (Some(&members[number as usize]), None),
+        Occupied::Node(node) => (None, Some(node)),
+    };
+    domain.into_iter().flat_map(NodeSet::iter).chain(node)
 }

@@ -210,28 +210,24 @@ impl<'t> BatchScheduler<'t> {
         spec: &VmSpec<'_>,
         rank: impl Fn(&NodeTable, &Demand, &NodeSet) -> Ranking,
     ) -> Result<Chosen, Shortage> {
-        let demand = self.table.demand(spec);
-        let Some(wish) = spec.anti_affinity else {
-            let ranking = rank(&self.table, &demand, &NodeSet::new());
-            let best = ranking.best().ok_or_else(|| self.table.shortage(&demand))?;
-            return Ok(Chosen { placement: self.table.take(best, &demand), ranking });
-        };
-        if !self.groups.has_room(wish) {
+        let (demand, wish) = (self.table.demand(spec), spec.anti_affinity);
+        if wish.is_some_and(|wish| !self.groups.has_room(wish)) {
             return Err(Shortage { resource: Resource::Groups, asked: GROUPS_MAX + 1, most: GROUPS_MAX });
         }
-        let ranking = match self.groups.away_from(wish) {
-            Some(nodes) => rank(&self.table, &demand, nodes),
-            None => rank(&self.table, &demand, &NodeSet::new()),
-        };
+        let none = NodeSet::new();
+        let without = wish.and_then(|wish| self.groups.away_from(wish)).unwrap_or(&none);
+        let ranking = rank(&self.table, &demand, without);
         let best = ranking.best().ok_or_else(|| self.short(&demand, wish))?;
         let mut placement = self.table.take(best, &demand);
-        placement.group = Some(self.groups.take(wish, placement.node));
+        placement.group = wish.map(|wish| self.groups.take(wish, placement.node));
         Ok(Chosen { placement, ranking })
     }
 
     #[cold]
-    fn short(&self, demand: &Demand, wish: AntiAffinity<'_>) -> Shortage {
-        if self.table.rank(demand).best().is_some() {
+    fn short(&self, demand: &Demand, wish: Option<AntiAffinity<'_>>) -> Shortage {
+        if let Some(wish) = wish
+            && self.table.rank(demand).best().is_some()
+        {
             return Shortage { resource: Resource::Apart(wish.level), asked: 0, most: 0 };
         }
         self.table.shortage(demand)

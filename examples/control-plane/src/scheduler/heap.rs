@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, btree_map};
 use std::fmt::{self, Write as _};
 use std::iter::Map;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use blixard_arena::pool::TypedObjectPool;
 
 use super::archived::VmConfigView;
-use super::config::{Resources, VmSpec};
+use super::config::{Qos, Resources, VmSpec};
 use super::nodes::NodeTable;
 use super::place::{Candidate, Chosen, Placement, Shortage, decision_reason};
 use super::topology::Level;
@@ -45,9 +45,9 @@ pub struct VmConfig {
     /// What it needs of a node.
     pub resources: Resources,
     /// Its address.
-    pub ip: std::net::IpAddr,
+    pub ip: IpAddr,
     /// Its class of service.
-    pub qos: super::Qos,
+    pub qos: Qos,
     /// The group that it must stand apart from.
     pub anti_affinity: Option<AntiAffinity>,
     /// VMs of higher priority choose their nodes first.
@@ -84,19 +84,7 @@ impl VmConfig {
     /// A config of nothing, for [`assign`](Self::assign); takes no memory.
     #[must_use]
     pub fn empty() -> Self {
-        Self {
-            name: String::new(),
-            config_path: String::new(),
-            tenant: String::new(),
-            gpu_spec: String::new(),
-            resources: Resources::default(),
-            ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            qos: super::Qos::BestEffort,
-            anti_affinity: None,
-            priority: 0,
-            preemptible: false,
-            metadata: BTreeMap::new(),
-        }
+        Self::new(&VmSpec::default(), &[])
     }
 
     /// Becomes what [`new`](Self::new) makes, in the memory that it has: texts are copied over the old ones.
@@ -120,7 +108,7 @@ impl VmConfig {
 
     /// Becomes [`empty`](Self::empty) and keeps its texts' memory.
     pub fn clear(&mut self) {
-        self.assign(&Self::empty().spec(), &[]);
+        self.assign(&VmSpec::default(), &[]);
     }
 
     /// Bytes on the heap, a pair of metadata counted as two `String`s.

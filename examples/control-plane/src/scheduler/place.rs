@@ -10,6 +10,12 @@
 
 use std::fmt;
 
+use blixard_arena::BudgetExceeded;
+use blixard_arena::archive::rkyv::with::Skip;
+use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Serialize};
+use blixard_arena::archive::{ArenaDecoder, List, Text};
+use blixard_arena::arena::AnyArena;
+
 use super::apart::GroupId;
 use super::archived::ArchivedDecision;
 use super::columns::{CPU, GPU_LARGEST, GPU_WHOLE, MEMORY, NodeSet};
@@ -19,11 +25,6 @@ use super::node::{DeviceSet, ModelSet, NodeId, Slot};
 use super::nodes::NodeTable;
 use super::topology::Level;
 use crate::granted;
-use blixard_arena::BudgetExceeded;
-use blixard_arena::archive::rkyv::with::Skip;
-use blixard_arena::archive::rkyv::{self, Archive, Deserialize, Serialize};
-use blixard_arena::archive::{ArenaDecoder, List, Text};
-use blixard_arena::arena::AnyArena;
 
 /// What a node must have to be a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
