@@ -42,26 +42,27 @@ macro_rules! kept {
 fn group(name: &'static str, pushes: u64) -> Group {
     // Not known when the program is built.
     let pushes = black_box(pushes);
+    let capacity = usize::try_from(pushes).unwrap_or(0);
     let contenders = vec![
-        // What is kept lies in the arena too.
-        Contender::alone(
-            "blixard Vec, frozen, Arena",
-            Role::Ours,
-            BATCH,
-            ArenaOptions::new().first_chunk_bytes(CHUNK_BYTES).arena(),
-            move |arena: &mut Arena, _| {
-                let mut list = ArenaVec::new_in(&*arena);
-                for number in 0..pushes {
-                    list.push(number);
-                }
-                let list: &[u64] = list.into_slice();
-                black_box(arena.alloc(list));
-            },
-            Arena::reset,
-        ),
+        frozen("blixard Vec, frozen, Arena", pushes, 0),
+        frozen("blixard Vec, with capacity, frozen, Arena", pushes, capacity),
         kept!("SmallVec of 8", Ours, pushes, SmallVec::<u64>::new()),
         kept!("std Vec", Peer, pushes, Vec::<u64>::new()),
-        kept!("std Vec, with capacity", Peer, pushes, Vec::<u64>::with_capacity(usize::try_from(pushes).unwrap_or(0))),
+        kept!("std Vec, with capacity", Peer, pushes, Vec::<u64>::with_capacity(capacity)),
     ];
     Group { name, note: "per list; kept until 128 are there, then let go together", elements: 1, contenders }
+}
+
+/// Ours in an arena, where what is kept lies too.
+fn frozen(name: &'static str, pushes: u64, capacity: usize) -> Contender {
+    let arena = ArenaOptions::new().first_chunk_bytes(CHUNK_BYTES).arena();
+    let make = move |arena: &mut Arena, _| {
+        let mut list = ArenaVec::with_capacity_in(capacity, &*arena);
+        for number in 0..pushes {
+            list.push(number);
+        }
+        let list: &[u64] = list.into_slice();
+        black_box(arena.alloc(list));
+    };
+    Contender::alone(name, Role::Ours, BATCH, arena, make, Arena::reset)
 }
