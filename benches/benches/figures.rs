@@ -5,6 +5,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let programs = Programs { system: env!("CARGO_BIN_EXE_ratios"), mimalloc: env!("CARGO_BIN_EXE_ratios_mimalloc") };
+    let programs = Programs {
+        system: env!("CARGO_BIN_EXE_ratios"),
+        mimalloc: env!("CARGO_BIN_EXE_ratios_mimalloc"),
+        names_memory: env!("CARGO_BIN_EXE_names_memory"),
+        mapped_memory: env!("CARGO_BIN_EXE_mapped_memory"),
+        tracking: &benches::tracking_programs!(),
+    };
     measure(programs, Path::new(env!("CARGO_MANIFEST_DIR")))
 }

@@ -47,6 +47,26 @@ pub struct Program {
     pub mode: &'static str,
 }
 
+/// The programs of the benchmarks that drive them: paths of binaries are told to a package's benchmarks and not to its library.
+#[macro_export]
+macro_rules! tracking_programs {
+    () => {{
+        let program = |name, path, mode| $crate::tracking::Program { name, path, mode };
+        let ours = env!("CARGO_BIN_EXE_tracking_ours");
+        [
+            program("nothing", env!("CARGO_BIN_EXE_tracking_nothing"), "-"),
+            program("blixard, counting", ours, "counting"),
+            program("blixard, sampled sites", ours, "sampled"),
+            program("blixard, complete sites", ours, "complete"),
+            program("alloc_tracker", env!("CARGO_BIN_EXE_tracking_alloc_tracker"), "-"),
+            program("divan AllocProfiler", env!("CARGO_BIN_EXE_tracking_divan"), "-"),
+            program("stats_alloc", env!("CARGO_BIN_EXE_tracking_stats_alloc"), "-"),
+            program("tracking-allocator", env!("CARGO_BIN_EXE_tracking_tracking_allocator"), "-"),
+            program("dhat", env!("CARGO_BIN_EXE_tracking_dhat"), "-"),
+        ]
+    }};
+}
+
 /// Requests in a sample of the replay, after as many that are not timed.
 const REPLAYED: usize = 500;
 
@@ -221,6 +241,14 @@ pub fn main(programs: &[Program]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// All tables, as [`main`] prints them.
+pub(crate) fn tables(programs: &[Program]) -> Result<String, String> {
+    let options = Options { rounds: ROUNDS, works: Vec::new(), under: Vec::new(), files: Vec::new() };
+    let mut out = Vec::new();
+    run(programs, &options, &mut out).map_err(|error| error.to_string())?;
+    String::from_utf8(out).map_err(|error| error.to_string())
 }
 
 fn run(programs: &[Program], options: &Options, out: &mut impl Write) -> Result<(), Error> {

@@ -5,9 +5,11 @@
 //! the plots beside it are drawn.
 //!
 //! Invariants: nothing is written before all is measured; a file is replaced whole or not at all; what stands outside the marks stays.
-//! Cost: `runs` processes per group, about five seconds each; the groups of tables on disk take a minute.
+//! Cost: `runs` processes per group, about five seconds each; the groups of tables on disk take a minute. With `--kept FOLDER`
+//! what each process printed is kept, so that a run that was stopped goes on where it was.
 
 mod plots;
+mod printed;
 mod rows;
 mod tables;
 mod targets;
@@ -18,26 +20,41 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use printed::Printed;
 use rows::{Figures, Measured};
+
+use crate::tracking;
 
 const USAGE: &str = "\
 usage: cargo bench -p benches --bench figures -- [OPTIONS] [GROUP]...
   GROUP       measure the groups whose name contains the word (default: all)
   --write     replace the figures in benches/README.md and the plots in benches/plots; otherwise they go to standard output
   --runs N    processes per group (default 3)
-  --rounds N  interleaved rounds per process (default 31)";
+  --rounds N  interleaved rounds per process (default 31)
+  --kept FOLDER
+              keep what each process prints there, and start none whose figures are there: for a run in several parts";
+
+/// Processes per group and rounds in each unless told otherwise.
+const RUNS: usize = 3;
+const ROUNDS: usize = 31;
 
 const BEGIN: &str =
     "<!-- figures: begin. What follows is written by `cargo bench -p benches --bench figures -- --write` -->\n";
 const END: &str = "<!-- figures: end -->\n";
 
-/// The two programs that measure.
+/// The programs that measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Programs<'p> {
     /// `ratios`, over the system's allocator.
     pub system: &'p str,
     /// `ratios_mimalloc`, the same over mimalloc.
     pub mimalloc: &'p str,
+    /// `names_memory`.
+    pub names_memory: &'p str,
+    /// `mapped_memory`.
+    pub mapped_memory: &'p str,
+    /// What the benchmark `tracking` starts.
+    pub tracking: &'p [tracking::Program],
 }
 
 /// Runs the program with the process's arguments; `folder` holds the README.
@@ -89,10 +106,41 @@ struct Wishes<'a> {
     write: bool,
     runs: usize,
     rounds: usize,
+    kept: Option<&'a Path>,
+}
+
+impl Wishes<'_> {
+    fn wants(&self, name: &str) -> bool {
+        self.words.is_empty() || self.words.iter().any(|word| name.contains(word))
+    }
+
+    /// What `make` gives, or what was kept of it under that name.
+    fn kept(&self, name: &str, make: impl FnOnce() -> Result<String, Error>) -> Result<String, Error> {
+        let Some(folder) = self.kept else { return make() };
+        let file = folder.join(format!("{name}-{}", self.rounds));
+        if file.exists() {
+            return Ok(fs::read_to_string(file)?);
+        }
+        let text = make()?;
+        fs::create_dir_all(folder)?;
+        write_whole(&file, &text)?;
+        Ok(text)
+    }
+
+    /// The command line, less what only says where it is kept.
+    fn command(&self) -> String {
+        let mut words = vec!["cargo bench -p benches --bench figures -- --write".to_owned()];
+        for (option, number, default) in [("--runs", self.runs, RUNS), ("--rounds", self.rounds, ROUNDS)] {
+            if number != default {
+                words.push(format!("{option} {number}"));
+            }
+        }
+        words.join(" ")
+    }
 }
 
 fn wishes(arguments: &[String]) -> Result<Option<Wishes<'_>>, Error> {
-    let mut wishes = Wishes { words: Vec::new(), write: false, runs: 3, rounds: 31 };
+    let mut wishes = Wishes { words: Vec::new(), write: false, runs: RUNS, rounds: ROUNDS, kept: None };
     let mut asked = false;
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
@@ -102,7 +150,11 @@ fn wishes(arguments: &[String]) -> Result<Option<Wishes<'_>>, Error> {
             "--write" => wishes.write = true,
             "--runs" => wishes.runs = number(rest.next(), "--runs")?,
             "--rounds" => wishes.rounds = number(rest.next(), "--rounds")?,
-            "--test" => wishes = Wishes { words: vec!["bump/u64"], write: false, runs: 1, rounds: 1 },
+            "--kept" => {
+                let folder = rest.next().ok_or_else(|| Error::Argument("--kept takes a folder".to_owned()))?;
+                wishes.kept = Some(Path::new(folder));
+            }
+            "--test" => wishes = Wishes { words: vec!["bump/u64"], write: false, runs: 1, rounds: 1, kept: None },
             option if option.starts_with('-') => return Err(Error::Argument(format!("unknown option {option}"))),
             word => wishes.words.push(word),
         }
@@ -160,30 +212,60 @@ fn replaced(text: &str, section: &str) -> Result<String, Error> {
 fn measured(wishes: &Wishes<'_>, programs: Programs<'_>) -> Result<Figures, Error> {
     let listed = output(programs.system, &["--list".to_owned()])?;
     let groups = listed.lines().filter(|line| !line.starts_with(' '));
-    let wanted = |group: &&str| wishes.words.is_empty() || wishes.words.iter().any(|word| group.contains(word));
-    let groups: Vec<&str> = groups.filter(wanted).collect();
-    if groups.is_empty() {
-        return Err(Error::Argument(format!("no group is called like {:?}", wishes.words)));
-    }
+    let groups: Vec<&str> = groups.filter(|group| wishes.wants(group)).collect();
     let rounds = wishes.rounds.to_string();
     let mut system = Vec::new();
     let mut mimalloc = Vec::new();
-    for _ in 0..wishes.runs {
+    for run in 0..wishes.runs {
         for group in &groups {
             let arguments = ["--rows", "--rounds", &rounds, "--exact", group].map(str::to_owned);
-            system.extend(rows::read(&output(programs.system, &arguments)?)?);
+            let rows = |of: &str, program: &str| {
+                let name = format!("{run}-{of}-{}", group.replace('/', "-"));
+                rows::read(&wishes.kept(&name, || output(program, &arguments))?)
+            };
+            system.extend(rows("system", programs.system)?);
             if group.starts_with("request/") {
-                mimalloc.extend(rows::read(&output(programs.mimalloc, &arguments)?)?);
+                mimalloc.extend(rows("mimalloc", programs.mimalloc)?);
             }
         }
     }
+    let printed = printed(wishes, programs)?;
+    if groups.is_empty() && printed.is_empty() {
+        return Err(Error::Argument(format!("no group is called like {:?}", wishes.words)));
+    }
     Ok(Figures {
         machine: machine(),
+        command: wishes.command(),
         runs: wishes.runs,
         rounds: wishes.rounds,
         system: Measured::new(system),
         mimalloc: Measured::new(mimalloc),
+        printed,
     })
+}
+
+/// What the programs print that are no groups of `ratios`.
+fn printed(wishes: &Wishes<'_>, programs: Programs<'_>) -> Result<Vec<Printed>, Error> {
+    type Make<'p> = Box<dyn Fn() -> Result<String, Error> + 'p>;
+    let programs: [(_, _, Make<'_>); 3] = [
+        (
+            "names_memory",
+            "cargo run --release -p benches --bin names_memory",
+            Box::new(|| output(programs.names_memory, &[])),
+        ),
+        (
+            "mapped_memory",
+            "cargo run --release -p benches --bin mapped_memory",
+            Box::new(|| output(programs.mapped_memory, &[])),
+        ),
+        (
+            "tracking",
+            "cargo bench -p benches --bench tracking",
+            Box::new(|| tracking::tables(programs.tracking).map_err(Error::Program)),
+        ),
+    ];
+    let wanted = programs.iter().filter(|(program, _, _)| wishes.wants(program));
+    wanted.map(|(program, command, make)| Ok(Printed { program, command, text: wishes.kept(program, make)? })).collect()
 }
 
 fn output(program: &str, arguments: &[String]) -> Result<String, Error> {
@@ -197,19 +279,31 @@ fn output(program: &str, arguments: &[String]) -> Result<String, Error> {
 
 /// Processor, cores and compiler, as far as they can be had.
 fn machine() -> String {
-    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
+    let told = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let of = |key: &str| {
+        let line = told.lines().find(|line| line.split(':').next().is_some_and(|name| name.trim() == key))?;
+        Some(line.split_once(':')?.1.trim())
+    };
+    let mut processor = vec![of("model name").unwrap_or(std::env::consts::ARCH).to_owned()];
+    // A virtual machine may tell no more than the maker.
+    if let (Some(family), Some(model)) = (of("cpu family"), of("model")) {
+        processor.push(format!("(family {family}, model {model})"));
+    }
+    let has = |flag: &str| of("flags").is_some_and(|flags| flags.split(' ').any(|one| one == flag));
+    if let Some((_, widest)) = [("avx512f", "AVX-512"), ("avx2", "AVX2")].into_iter().find(|(flag, _)| has(flag)) {
+        processor.push(format!("with {widest}"));
+    }
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let compiler = output("rustc", &["--version".to_owned()]).unwrap_or_default();
-    let processor = processor.unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    format!("{processor}, {cores} cores, {}", compiler.trim())
+    format!("{}, {cores} cores, {}", processor.join(" "), compiler.trim())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NONE: Programs<'_> =
+        Programs { system: "none", mimalloc: "none", names_memory: "none", mapped_memory: "none", tracking: &[] };
 
     #[test]
     fn what_stands_outside_the_marks_stays() {
@@ -232,19 +326,27 @@ mod tests {
     fn wrong_arguments_are_refused_by_name() {
         let told = |arguments: &[&str]| {
             let arguments: Vec<String> = arguments.iter().map(|&one| one.to_owned()).collect();
-            let none = Programs { system: "none", mimalloc: "none" };
-            run(&arguments, none, Path::new("."), &mut Vec::new()).unwrap_err().to_string()
+            run(&arguments, NONE, Path::new("."), &mut Vec::new()).unwrap_err().to_string()
         };
         assert_eq!(told(&["--runs", "0"]), "--runs takes a number from 1 up");
         assert_eq!(told(&["--fast"]), "unknown option --fast");
+        assert_eq!(told(&["--kept"]), "--kept takes a folder");
         assert!(told(&["--write", "bump"]).starts_with("--write is of all groups"));
     }
 
     #[test]
     fn cargo_bench_alone_measures_nothing() {
-        let none = Programs { system: "none", mimalloc: "none" };
         let mut out = Vec::new();
-        run(&["--bench".to_owned()], none, Path::new("."), &mut out).unwrap();
+        run(&["--bench".to_owned()], NONE, Path::new("."), &mut out).unwrap();
         assert!(out.starts_with(b"usage:"));
+    }
+    #[test]
+    fn what_is_kept_is_not_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["--kept", folder.path().to_str().unwrap(), "--rounds", "7"].map(str::to_owned);
+        let wishes = wishes(&arguments).unwrap().unwrap();
+        let made = |text: &'static str| wishes.kept("a", || Ok(text.to_owned())).unwrap();
+        assert_eq!((made("first"), made("second")), ("first".to_owned(), "first".to_owned()));
+        assert_eq!(wishes.command(), "cargo bench -p benches --bench figures -- --write --rounds 7");
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: ratios are taken within a round; a round in which either sample could not be had does not count.
 
 use super::Error;
+use super::printed::Printed;
 use crate::contest::Role;
 
 /// One contender's times in one process.
@@ -19,10 +20,13 @@ pub(super) struct Row {
 /// All that was measured.
 pub(super) struct Figures {
     pub(super) machine: String,
+    /// What repeats them.
+    pub(super) command: String,
     pub(super) runs: usize,
     pub(super) rounds: usize,
     pub(super) system: Measured,
     pub(super) mimalloc: Measured,
+    pub(super) printed: Vec<Printed>,
 }
 
 /// The rows of several processes under one allocator, one process after another.
@@ -83,7 +87,16 @@ impl Measured {
     pub(super) fn best_but(&self, group: &str, role: Role, threads: usize, but: &str) -> Option<&str> {
         let others = self.contenders(group, threads).into_iter();
         let of_role = others.filter(|(name, its)| *its == role && *name != but);
-        let timed = of_role.filter_map(|(name, _)| Some((name, self.time(group, name, threads)?.median)));
+        self.fastest(group, of_role.map(|(name, _)| name), threads)
+    }
+
+    /// The one of these that takes the least time.
+    pub(super) fn best_of<'n>(&self, group: &str, names: &[&'n str], threads: usize) -> Option<&'n str> {
+        self.fastest(group, names.iter().copied(), threads)
+    }
+
+    fn fastest<'n>(&self, group: &str, names: impl Iterator<Item = &'n str>, threads: usize) -> Option<&'n str> {
+        let timed = names.filter_map(|name| Some((name, self.time(group, name, threads)?.median)));
         Some(timed.min_by(|a, b| a.1.total_cmp(&b.1))?.0)
     }
 
@@ -156,6 +169,7 @@ mod tests {
         assert_eq!(all.best_but("g/w", Role::Peer, 1, "c"), Some("b"));
         assert_eq!(all.best("g/w", Role::Peer, 2), Some("b"));
         assert_eq!(all.best("g/w", Role::Control, 1), None);
+        assert_eq!(all.best_of("g/w", &["b", "a", "d"], 1), Some("a"));
         assert_eq!(all.groups(), ["g/w"]);
     }
 
