@@ -3,13 +3,14 @@
 //! Over the public API. `Clone`, `Hash`, `Eq`, `Drop` and closures share one counter; each scenario is run with a panic at the
 //! first of their calls, at the second, and so on until none is left. Keys and values register: none is dropped twice, none
 //! and no byte of the heap is lost, and the collection is whole afterwards: each key that it has is found. `Hash` and `Eq`
-//! that answer at random may lose pairs, but nothing else. The global allocator is this file's own and counts per thread.
-#![expect(unsafe_code, reason = "a counting, failing allocator")]
+//! that answer at random may lose pairs, but nothing else. The global allocator counts and refuses per thread.
+
+mod counting;
 
 use blixard_arena::arena::AnyArena;
 use blixard_arena::collections::{self, Entry, FlatMap, FlatSet, Heap, Memory, SeededState};
 use blixard_arena::{ArenaOptions, BudgetExceeded, Reset};
-use std::alloc::{GlobalAlloc, Layout, System};
+use counting::{LASTING, asked, live, serve};
 use std::cell::{Cell, RefCell};
 use std::fmt::{Debug, Write};
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -17,13 +18,6 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Once;
 
 thread_local! {
-    static BYTES: Cell<isize> = const { Cell::new(0) };
-    /// Allocations until those that fail; 0: none does.
-    static FAILS_IN: Cell<usize> = const { Cell::new(0) };
-    /// Allocations that may fail, since somebody counts.
-    static CALLS: Cell<usize> = const { Cell::new(0) };
-    /// So many fail one after the other: who asks for less the second time is refused, too.
-    static FAIL_RUN: Cell<usize> = const { Cell::new(1) };
     /// Whether panics are expected, so that none is printed, which would take memory.
     static QUIET: Cell<bool> = const { Cell::new(false) };
     /// Calls of user code until the one that panics; 0: none does.
@@ -35,67 +29,15 @@ thread_local! {
     static LIES: Cell<u64> = const { Cell::new(0) };
 }
 
-struct Watching;
-
-impl Watching {
-    fn fails(bytes: usize) -> bool {
-        if bytes < 100 {
-            return false; // a panic's own, without which the process would end
-        }
-        CALLS.set(CALLS.get() + 1);
-        match FAILS_IN.get() {
-            0 => false,
-            1 => {
-                let run = FAIL_RUN.get() - 1;
-                FAIL_RUN.set(run.max(1));
-                FAILS_IN.set(usize::from(run > 0));
-                true
-            }
-            left => {
-                FAILS_IN.set(left - 1);
-                false
-            }
-        }
-    }
-}
-
-fn book(bytes: usize, sign: isize) {
-    BYTES.set(BYTES.get() + sign * isize::try_from(bytes).expect("a layout's size"));
-}
-
-// SAFETY: passes everything on to the system's allocator, or returns null, which an allocator may.
-unsafe impl GlobalAlloc for Watching {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if Self::fails(layout.size()) {
-            return std::ptr::null_mut();
-        }
-        book(layout.size(), 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        book(layout.size(), -1);
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(block, layout) };
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if Self::fails(size) {
-            return std::ptr::null_mut();
-        }
-        book(layout.size(), -1);
-        book(size, 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Watching = Watching;
-
 /// The payload of the panics here.
 struct Bomb;
+
+/// From now on the allocator refuses the n-th call of this thread, and the `run - 1` after it.
+fn refuse(nth: usize, run: usize) {
+    // Smaller ones are a panic's own, without which the process would end.
+    counting::spare_below(100);
+    counting::refuse(nth, run);
+}
 
 /// User code is called.
 fn tick() {
@@ -191,12 +133,12 @@ fn nothing_is_lost(what: &str, run: impl FnOnce()) {
             }
         }));
     });
-    let before = BYTES.get();
+    let before = live();
     run();
     assert!(!DROPPED_TWICE.get(), "{what}: dropped twice");
     let left = ALIVE.with_borrow(|alive| alive.iter().filter(|alive| **alive).count());
     assert_eq!(left, 0, "{what}: never dropped");
-    assert_eq!(BYTES.get(), before, "{what}: bytes of the heap were lost");
+    assert_eq!(live(), before, "{what}: bytes of the heap were lost");
 }
 
 type Map<S = SeededState> = FlatMap<Guest, Guest, Heap, S>;
@@ -438,10 +380,9 @@ fn an_allocator_that_fails_leaves_a_map_on_the_heap_as_it_was() {
     for call in 1..40 {
         for (run, infallible) in [(1, false), (2, false), (2, true)] {
             nothing_is_lost(&format!("{run} failures at call {call}"), || {
-                FAIL_RUN.set(run);
                 let mut map = Map::new();
                 ALIVE.with_borrow_mut(|alive| alive.reserve(1 << 12));
-                FAILS_IN.set(call);
+                refuse(call, run);
                 for id in 0..600 {
                     let (key, value) = (Guest::new(id), Guest::new(1000 + id));
                     let served = match id % 3 {
@@ -454,27 +395,25 @@ fn an_allocator_that_fails_leaves_a_map_on_the_heap_as_it_was() {
                         failures += 1;
                         assert!(told.asked > 0 && told.allowed <= told.used, "{told:?}");
                         assert_eq!(map.len(), usize::from(id));
-                        FAILS_IN.set(0); // the next attempt is served
+                        serve(); // the next attempt is served
                         map.insert(Guest::new(id), Guest::new(1000 + id));
                     }
                 }
-                FAILS_IN.set(0);
+                serve();
                 assert!(map.keys().map(|key| key.id).eq(0..600));
                 is_whole(&mut map);
-                FAIL_RUN.set(1);
                 for call in 1..=2 {
-                    FAILS_IN.set(call);
+                    refuse(call, 1);
                     assert!(refused(|| map.clone()).is_err(), "two blocks: failure at {call}");
                 }
-                FAILS_IN.set(0);
-                FAIL_RUN.set(1);
+                serve();
                 is_whole(&mut map);
                 let mut large = Map::new();
-                FAILS_IN.set(1);
+                refuse(1, 1);
                 assert!(large.try_reserve(100).is_err());
-                FAILS_IN.set(2);
+                refuse(2, 1);
                 assert!(refused(|| large.extend((0..100).map(|id| (Guest::new(id), Guest::new(1000 + id))))).is_err());
-                FAILS_IN.set(0);
+                serve();
                 is_whole(&mut large);
             });
         }
@@ -500,15 +439,14 @@ fn refused<R>(call: impl FnOnce() -> R) -> Result<R, BudgetExceeded> {
 /// The same in arenas, whose chunks come from an allocator that fails.
 #[test]
 fn an_allocator_that_fails_leaves_an_arenas_collections_as_they_were() {
-    fn on<A: AnyArena>(arena: &A, call: usize) -> usize {
+    fn on<A: AnyArena>(arena: &A, call: usize, run: usize) -> usize {
         let mut failures = 0;
         let mut numbers = collections::Vec::new_in(arena);
         let mut text = collections::String::new_in(arena);
         let mut map = FlatMap::new_in(arena);
         let mut set = FlatSet::new_in(arena);
         let mut expected = String::with_capacity(1 << 14);
-        FAILS_IN.set(call);
-        CALLS.set(0);
+        refuse(call, run);
         for step in 0..500_u64 {
             for attempt in 0..2 {
                 let served = numbers.try_push(step).and_then(|()| {
@@ -519,7 +457,7 @@ fn an_allocator_that_fails_leaves_an_arenas_collections_as_they_were() {
                     break;
                 }
                 failures += 1;
-                FAILS_IN.set(0);
+                serve();
                 assert!(attempt == 0, "the second attempt is served");
                 numbers.truncate(usize::try_from(step).expect("a small number"));
             }
@@ -528,36 +466,34 @@ fn an_allocator_that_fails_leaves_an_arenas_collections_as_they_were() {
             assert_eq!(text, expected);
             if map.try_insert(step, [step; 3]).is_err() {
                 failures += 1;
-                FAILS_IN.set(0);
+                serve();
                 assert!(map.get(&step).is_none());
                 map.insert(step, [step; 3]);
             }
             if refused(|| set.insert(step)).is_err() {
                 failures += 1;
-                FAILS_IN.set(0);
+                serve();
                 assert!(!set.contains(&step));
                 assert_eq!(set.try_insert(step), Ok(true));
             }
         }
-        FAILS_IN.set(0);
+        serve();
         assert!(numbers.iter().copied().eq(0..500) && map.values().map(|value| value[2]).eq(0..500));
         assert!((0..500).all(|step| map.contains_key(&step) && set.contains(&step)));
         failures
     }
-    const ALL: usize = usize::MAX;
     /// Fails at each of the calls that are made when none fails, and at two that are not.
     fn at_every_call<A: AnyArena>(arena: impl Fn() -> A) {
-        assert_eq!(on(&arena(), 0), 0);
-        let calls = CALLS.get();
+        assert_eq!(on(&arena(), 0, 0), 0);
+        let calls = asked();
         assert!(calls > 3, "{calls}");
         for call in 1..calls + 3 {
             // Each growth asks for a chunk with room to spare, for one that fits, and for both with less headroom.
-            for run in [1, 2, 4, ALL] {
-                FAIL_RUN.set(run);
+            for run in [1, 2, 4, LASTING] {
                 nothing_is_lost(&format!("{run} failures from call {call}"), || {
-                    let failures = on(&arena(), call);
+                    let failures = on(&arena(), call, run);
                     assert!(
-                        run < ALL || failures == usize::from(call <= calls),
+                        run < LASTING || failures == usize::from(call <= calls),
                         "{failures} at call {call} of {calls}"
                     );
                 });

@@ -1,56 +1,19 @@
 //! Sealed arenas: a root and the arena it lies in as one value that travels, and goes as a whole, once.
 //!
-//! Over the public API. The counting allocator is this file's own; it counts per thread, so tests run side by side.
-#![expect(unsafe_code, reason = "a counting global allocator")]
+//! Over the public API. Allocator calls are counted per thread, so tests run side by side.
 #![expect(clippy::cast_possible_truncation, reason = "small numbers")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod counting;
 
 use allocator_api2::vec::Vec as ArenaVec;
 use blixard_arena::arena::AnyArena;
 use blixard_arena::{ArenaOptions, ArenaPool, BudgetExceeded, PooledSharedArena, Sealed, SharedArena, sealed_root};
 use hashbrown::{DefaultHashBuilder, HashMap};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-
-struct Counting;
-thread_local! { static CALLS: Cell<u64> = const { Cell::new(0) }; }
-
-fn count() {
-    CALLS.with(|calls| calls.set(calls.get() + 1));
-}
-
-// SAFETY: passes everything on to `System`.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's contract.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: the caller's contract.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's contract.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Allocator calls of this thread in `f`, and its result.
-fn calls<R>(f: impl FnOnce() -> R) -> (u64, R) {
-    let before = CALLS.with(Cell::get);
-    let result = f();
-    (CALLS.with(Cell::get) - before, result)
-}
 
 /// Frozen: what a batch looks like when it leaves.
 struct Batch<'a> {
@@ -290,15 +253,16 @@ fn sealing_makes_no_allocator_call() {
     for request in 0..200 {
         drop(Sealed::<Batch<'static>>::build(pool.acquire(), |arena| batch(arena, request)));
     }
-    let (made, sealed) = calls(|| Sealed::<Batch<'static>>::build(pool.acquire(), |arena| batch(arena, 7)));
+    let (made, sealed) =
+        counting::calls_in(|| Sealed::<Batch<'static>>::build(pool.acquire(), |arena| batch(arena, 7)));
     assert_eq!(made, 0, "build");
-    let (made, guard) = calls(|| {
+    let (made, guard) = counting::calls_in(|| {
         let mut guard = sealed.into_guard();
         guard.reset();
         Sealed::<Batch<'static>>::build(guard, |arena| batch(arena, 7)).into_guard()
     });
     assert_eq!(made, 0, "into_guard, reset, build, into_guard");
-    let (made, ()) = calls(|| drop(guard));
+    let (made, ()) = counting::calls_in(|| drop(guard));
     assert_eq!(made, 0, "drop");
 }
 
@@ -355,11 +319,11 @@ mod bytes {
             );
         }
         let sealed = Sealed::<Batch<'static>>::build(pool.acquire(), |arena| batch(arena, 1));
-        let (made, bytes) = calls(|| sealed.into_bytes(|batch| batch.bytes));
+        let (made, bytes) = counting::calls_in(|| sealed.into_bytes(|batch| batch.bytes));
         assert_eq!(made, 1);
-        let (made, slices) = calls(|| [bytes.slice(..1), bytes.slice(1..), bytes.clone()]);
+        let (made, slices) = counting::calls_in(|| [bytes.slice(..1), bytes.slice(1..), bytes.clone()]);
         assert_eq!(made, 0);
-        let (made, ()) = calls(|| drop((bytes, slices)));
+        let (made, ()) = counting::calls_in(|| drop((bytes, slices)));
         assert_eq!(made, 1);
     }
 

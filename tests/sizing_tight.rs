@@ -4,38 +4,13 @@
 //! none for the old chunks beside it.
 #![cfg(not(blixard_no_recycle))]
 #![expect(clippy::unwrap_used, reason = "a test: what cannot be had ends it")]
-#![expect(unsafe_code, reason = "a counting global allocator")]
+
+mod counting;
 
 use blixard_arena::{Arena, ArenaOptions, PooledSharedArena, SharedArena};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
-thread_local! { static CALLS: Cell<usize> = const { Cell::new(0) } }
-
-struct Counting;
-
-// SAFETY: passes everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(block, layout) };
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn calls(of: impl FnOnce()) -> usize {
-    let before = CALLS.get();
-    of();
-    CALLS.get() - before
+fn calls(of: impl FnOnce()) -> u64 {
+    counting::calls_in(of).0
 }
 
 /// Uses `bytes` bytes in blocks of 64.
@@ -85,7 +60,7 @@ fn requests_that_nearly_fill_the_budget_settle_to_no_call() {
 
 /// 300 blocks of 64 bytes on each of two threads. Returns the first round that was refused, and the allocator calls of
 /// the later half of 400 rounds.
-fn two_threads(budget: usize) -> (Option<usize>, usize) {
+fn two_threads(budget: usize) -> (Option<usize>, u64) {
     let pool = ArenaOptions::new().budget_bytes_max(budget).pool();
     let (to_worker, at_worker) = std::sync::mpsc::sync_channel::<PooledSharedArena>(0);
     let (done, finished) = std::sync::mpsc::sync_channel(1);

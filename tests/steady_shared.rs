@@ -4,60 +4,18 @@
 //! Over the public API. The threads are made before; the counting allocator counts what happens between the library's
 //! door and its way out, on all of them. This file holds one test.
 #![cfg(not(blixard_no_recycle))]
-#![expect(unsafe_code, reason = "a counting global allocator")]
 #![expect(clippy::cast_possible_truncation, reason = "small numbers")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod counting;
+
 use allocator_api2::vec::Vec as ArenaVec;
 use blixard_arena::{ArenaOptions, ArenaPool, PooledArena, PooledSharedArena, Reset, SharedArena};
+use counting::{calls_inside, inside};
 use hashbrown::{DefaultHashBuilder, HashMap};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Barrier};
 use std::thread;
-
-struct Counting;
-static CALLS: AtomicU64 = AtomicU64::new(0);
-static SECOND_HALF: AtomicBool = AtomicBool::new(false);
-thread_local! { static INSIDE: Cell<bool> = const { Cell::new(false) }; }
-
-fn count() {
-    if INSIDE.with(Cell::get) && SECOND_HALF.load(SeqCst) {
-        CALLS.fetch_add(1, SeqCst);
-    }
-}
-
-// SAFETY: passes everything on to `System`.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's contract.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: the caller's contract.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's contract.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// A call into the library, counted.
-fn inside<R>(call: impl FnOnce() -> R) -> R {
-    INSIDE.set(true);
-    let result = call();
-    INSIDE.set(false);
-    result
-}
 
 const THREADS: usize = 3;
 const REQUESTS: u64 = 6_000;
@@ -115,8 +73,6 @@ fn work(from: &Receiver<Message>, next: Option<&SyncSender<Message>>) {
 
 /// Runs all requests through the threads; gives the allocator calls of the second half.
 fn run(pool: &ArenaPool) -> u64 {
-    SECOND_HALF.store(false, SeqCst);
-    CALLS.store(0, SeqCst);
     // As many arenas as can ever be in flight or lie in a thread's stack: the scheduler may reach a new peak at any time,
     // and that is no steady state.
     let peak: Vec<_> = (0..IN_FLIGHT).map(|_| pool.acquire()).collect();
@@ -124,6 +80,7 @@ fn run(pool: &ArenaPool) -> u64 {
         arena.alloc_uninit_slice::<u8>(LARGEST);
     }
     drop(peak);
+    let mut half = 0;
     let (to, mut from) = sync_channel(4);
     thread::scope(|scope| {
         for _ in 1..THREADS {
@@ -137,7 +94,7 @@ fn run(pool: &ArenaPool) -> u64 {
                 let barrier = Arc::new(Barrier::new(THREADS + 1));
                 to.send(Message::Half(Arc::clone(&barrier))).unwrap();
                 barrier.wait();
-                SECOND_HALF.store(true, SeqCst);
+                half = calls_inside();
                 barrier.wait();
             }
             let arena = inside(|| pool.acquire_shared());
@@ -151,11 +108,11 @@ fn run(pool: &ArenaPool) -> u64 {
         }
         drop(to);
     });
-    SECOND_HALF.store(false, SeqCst);
+    let after = calls_inside();
     let figures = pool.figures();
     assert_eq!((figures.live, figures.acquired), (0, figures.returned));
     assert!(figures.acquired > REQUESTS * 3, "shards of several threads: {figures:?}");
-    CALLS.load(SeqCst)
+    after - half
 }
 
 #[test]

@@ -1,66 +1,29 @@
 //! No allocator call by threads that come and go: each finds what an earlier thread left behind.
 #![cfg(not(blixard_no_recycle))]
-#![expect(unsafe_code, reason = "a counting global allocator")]
+
+mod counting;
 
 use blixard_arena::{ArenaOptions, ArenaPool, Reset};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use counting::{calls_inside, inside};
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-
-static CALLS: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    /// Whether the thread is inside the library.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
-}
 
 /// Threads of a generation.
 const THREADS: usize = 4;
 
-struct Counting;
-
-fn count() {
-    if INSIDE.get() {
-        CALLS.fetch_add(1, SeqCst);
-    }
-}
-
-// SAFETY: passes everything on to `System`.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's contract.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: the caller's contract.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's contract.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// One thread's life: a request in an arena, and one in a shared arena, each from its own pool. Counted to its very end,
 /// with the destructors of its thread-locals. `side_by_side` is waited at while both arenas are held.
 fn live(own: &ArenaPool, shared: &ArenaPool, seed: usize, side_by_side: &Barrier) {
-    INSIDE.set(true);
-    let arena = own.acquire();
-    let ids = arena.alloc_slice_fill_with(100 + seed % 50, |i| i + seed);
-    let both = shared.acquire_shared();
-    let name = both.format(format_args!("vm-{seed}"));
-    let fits = ids[0] == seed && name.len() > 3;
-    side_by_side.wait();
-    drop(both);
-    drop(arena);
-    INSIDE.set(false);
+    let fits = inside(|| {
+        let arena = own.acquire();
+        let ids = arena.alloc_slice_fill_with(100 + seed % 50, |i| i + seed);
+        let both = shared.acquire_shared();
+        let name = both.format(format_args!("vm-{seed}"));
+        let fits = ids[0] == seed && name.len() > 3;
+        side_by_side.wait();
+        drop(both);
+        drop(arena);
+        fits
+    });
     assert!(fits);
 }
 
@@ -86,15 +49,16 @@ fn threads_that_come_and_go_call_no_allocator() {
         };
         // Four slots to a pool at most; each has held an arena of the needed size once all four have run side by side, which
         // chance would bring about too seldom.
+        let at_first = calls_inside();
         (0..200).for_each(|seed| generation(seed, THREADS));
-        let before = CALLS.load(SeqCst);
+        let made = calls_inside() - at_first;
         // Which slot a thread finds is chance: one that has been idle may still learn, so the last of three rounds counts.
         let rounds = [(); 3].map(|()| {
-            let before = CALLS.load(SeqCst);
+            let before = calls_inside();
             (0..200).for_each(|seed| generation(seed, 1));
-            CALLS.load(SeqCst) - before
+            calls_inside() - before
         });
-        assert!(before > 0, "the first threads made what the later ones found");
+        assert!(made > 0, "the first threads made what the later ones found");
         assert_eq!(rounds[2], 0, "{reset:?}: {rounds:?}");
     }
 }

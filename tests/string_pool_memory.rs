@@ -1,44 +1,9 @@
 //! What a string pool holds is what it books, byte by byte; it gives it back; and an allocator that fails at any call leaves it intact.
-#![expect(unsafe_code, reason = "a counting global allocator that can fail")]
+
+mod counting;
 
 use blixard_arena::intern::{InternedString, PoolFull, StringPool, StringPoolOptions};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Failing;
-
-thread_local! {
-    /// Bytes that this thread has allocated less what it has freed.
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    /// So many allocations succeed yet.
-    static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
-    static FAILED: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: passes everything on to `System`, or returns null.
-unsafe impl GlobalAlloc for Failing {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let left = LEFT.get();
-        if left == 0 {
-            FAILED.set(FAILED.get() + 1);
-            return std::ptr::null_mut();
-        }
-        if left != usize::MAX {
-            LEFT.set(left - 1);
-        }
-        HELD.set(HELD.get() + layout.size().cast_signed());
-        // SAFETY: the caller's contract.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        HELD.set(HELD.get() - layout.size().cast_signed());
-        // SAFETY: the caller's contract.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Failing = Failing;
+use counting::{LASTING, live, refuse, refused, serve};
 
 fn text(index: usize) -> String {
     format!("{index:0width$}", width = 1 + index % 60)
@@ -46,9 +11,9 @@ fn text(index: usize) -> String {
 
 /// What the thread holds more after `run` than before.
 fn held<R>(run: impl FnOnce() -> R) -> (R, usize) {
-    let before = HELD.get();
+    let before = live();
     let result = run();
-    (result, usize::try_from(HELD.get() - before).expect("nothing of before was freed"))
+    (result, usize::try_from(live() - before).expect("nothing of before was freed"))
 }
 
 #[test]
@@ -58,30 +23,27 @@ fn what_is_booked_is_what_the_allocator_gave() {
     assert!(own <= 13 << 10, "a pool's own {own} bytes");
     let mut names: Vec<InternedString> = Vec::with_capacity(texts.len());
     for text in &texts {
-        let (booked, before) = (pool.figures().bytes, HELD.get());
+        let (booked, before) = (pool.figures().bytes, live());
         names.push(pool.intern(text));
-        assert_eq!(HELD.get() - before, pool.figures().bytes.cast_signed() - booked.cast_signed());
+        assert_eq!(live() - before, pool.figures().bytes.cast_signed() - booked.cast_signed());
     }
-    let before = HELD.get();
+    let before = live();
     let figures = pool.figures();
     drop(names);
     pool.sweep();
     let after = pool.figures();
     assert_eq!(after.entries, 0);
-    assert_eq!(
-        usize::try_from(before - HELD.get()).unwrap(),
-        figures.bytes - after.bytes + 20_000 * size_of::<usize>()
-    );
+    assert_eq!(usize::try_from(before - live()).unwrap(), figures.bytes - after.bytes + 20_000 * size_of::<usize>());
     assert!(after.bytes <= 16 * (64 + 8 * 9), "chunks went, and tables are small again: {after}");
     assert_eq!(after.bytes, after.table_bytes);
-    let before = HELD.get();
+    let before = live();
     drop(pool);
-    assert_eq!(usize::try_from(before - HELD.get()).unwrap(), own + after.bytes);
+    assert_eq!(usize::try_from(before - live()).unwrap(), own + after.bytes);
 }
 
 #[test]
 fn nothing_leaks_when_names_outlive_their_pool() {
-    let start = HELD.get();
+    let start = live();
     for keep in [1, 3, 50] {
         let pool = StringPoolOptions::new().constants(Zone::SET).build();
         let mut names: Vec<InternedString> = (0..5000).map(|i| pool.intern(&text(i))).collect();
@@ -104,7 +66,7 @@ fn nothing_leaks_when_names_outlive_their_pool() {
         let texts: Vec<String> = names.iter().map(ToString::to_string).collect();
         assert!(texts.iter().all(|text| text.len() <= 60));
         drop((names, long, texts));
-        assert_eq!(HELD.get(), start, "one in {keep} outlived the pool");
+        assert_eq!(live(), start, "one in {keep} outlived the pool");
     }
 }
 
@@ -115,16 +77,15 @@ blixard_arena::constant_names! { Zone { EU = "eu-1", US = "us-1", NOWHERE = "" }
 fn an_allocator_that_fails_at_any_call_leaves_the_pool_intact() {
     let texts: Vec<String> = (0..400).map(text).collect();
     let mut failures = 0;
-    for nth in 0.. {
+    for nth in 1.. {
         let pool = StringPool::new();
         let mut names: Vec<InternedString> = Vec::with_capacity(texts.len());
-        FAILED.set(0);
-        LEFT.set(nth);
+        refuse(nth, LASTING);
         for text in &texts {
             match pool.try_intern(text) {
                 Ok(name) => names.push(name),
                 Err(full) => {
-                    LEFT.set(usize::MAX);
+                    serve();
                     let PoolFull::Bytes { asked, used, allowed } = full else { panic!("{full}") };
                     assert!(asked > 0 && used == allowed && used >= pool.figures().bytes, "{full}");
                     assert_eq!(pool.figures().entries, names.len());
@@ -133,8 +94,8 @@ fn an_allocator_that_fails_at_any_call_leaves_the_pool_intact() {
                 }
             }
         }
-        let failed = FAILED.get();
-        LEFT.set(usize::MAX);
+        let failed = refused();
+        serve();
         for (name, text) in names.iter().zip(&texts) {
             assert_eq!(**name, **text);
             assert_eq!(pool.intern(text), *name);
@@ -155,10 +116,10 @@ fn a_sweep_needs_no_memory() {
     let pool = StringPool::new();
     drop((0..20_000).map(|i| pool.intern(&i.to_string())).collect::<Vec<_>>());
     let kept = pool.intern("kept");
-    LEFT.set(0);
+    refuse(1, LASTING);
     let freed = pool.sweep();
-    let failed = FAILED.get();
-    LEFT.set(usize::MAX);
+    let failed = refused();
+    serve();
     assert_eq!((freed, failed > 0), (20_000, true));
     assert_eq!(pool.intern("kept"), kept);
     let large = pool.figures().table_bytes;
@@ -217,8 +178,8 @@ fn a_short_name_keeps_no_chunk_of_a_long_text() {
     assert_eq!(names.len(), 20);
     assert!(held_by_names <= 20 * ((64 << 10) + 64), "{held_by_names} bytes for 20 names");
     for name in names {
-        let before = HELD.get();
+        let before = live();
         drop(name);
-        assert!(before - HELD.get() <= (64 << 10) + 64, "{} bytes for a name", before - HELD.get());
+        assert!(before - live() <= (64 << 10) + 64, "{} bytes for a name", before - live());
     }
 }

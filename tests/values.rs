@@ -2,7 +2,7 @@
 //!
 //! Random sequences of every call run beside a naive model (a list of blocks and the bytes expected in them), on both
 //! kinds of arena. Closures, iterators and `Display` implementations allocate in the arena they are called for, lie, and
-//! panic. The global allocator of this file fails at the n-th call of a thread, for every n until a run needs no more.
+//! panic. The global allocator refuses the n-th call of a thread, for every n until a run needs no more.
 #![expect(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
@@ -10,54 +10,21 @@
     clippy::large_stack_arrays,
     reason = "a test: what cannot be had ends it, patterns wrap, macros bring their items, and values have to be large"
 )]
-#![expect(unsafe_code, reason = "a failing allocator, and blocks written through pointers")]
+#![expect(unsafe_code, reason = "blocks written through pointers")]
+
+mod counting;
 
 use allocator_api2::alloc::Allocator;
 use allocator_api2::vec::Vec as ArenaVec;
 use blixard_arena::{Arena, ArenaOptions, BudgetExceeded, Reset, SharedArena};
+use counting::{LASTING, refuse, resume, serve};
 use hashbrown::{DefaultHashBuilder, HashMap};
 use proptest::prelude::*;
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::Layout;
 use std::cell::Cell;
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
-thread_local! {
-    /// Allocations until the one that fails; 0: none fails.
-    static FAILS_IN: Cell<usize> = const { Cell::new(0) };
-    /// Whether all fail after that one.
-    static FOR_GOOD: Cell<bool> = const { Cell::new(false) };
-    static FAILED: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Failing;
-
-// SAFETY: passes everything on to the system's allocator, or returns null, which an allocator may.
-unsafe impl GlobalAlloc for Failing {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let left = FAILS_IN.get();
-        if left == 1 {
-            FAILED.set(FAILED.get() + 1);
-        }
-        if left > 1 || !FOR_GOOD.get() {
-            FAILS_IN.set(left.saturating_sub(1));
-        }
-        if left == 1 {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(block, layout) };
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Failing = Failing;
 
 /// One call, with sizes and contents.
 #[derive(Clone, Debug)]
@@ -627,18 +594,16 @@ fn panics_in_callers_code_leave_the_arena_whole() {
 /// to fail. `script` returns whether a call was refused, and how many of its allocations failed outside of resets.
 fn for_every_failure(mut script: impl FnMut() -> (bool, usize)) -> usize {
     for n in 1.. {
-        for for_good in [false, true] {
-            FAILED.set(0);
-            FOR_GOOD.set(for_good);
-            FAILS_IN.set(n);
+        for run in [1, LASTING] {
+            refuse(n, run);
             let (refused, failed) = script();
-            FAILS_IN.set(0);
+            serve();
             // One failure alone may be made good by asking for a smaller chunk; a reset does without.
             assert!(
-                if failed == 0 { !refused } else { refused || !for_good },
+                if failed == 0 { !refused } else { refused || run == 1 },
                 "{n}: {failed} failed, refused: {refused}"
             );
-            if FAILED.get() == 0 {
+            if counting::refused() == 0 {
                 return n - 1;
             }
         }
@@ -653,13 +618,13 @@ fn every_call_survives_an_allocator_that_fails_at_any_call() {
         ($arena:expr, $expected:expr) => {{
             let failures = for_every_failure(|| {
                 // Failures are switched on around calls into the arena: its own struct is not what is tried here.
-                let mut left = FAILS_IN.replace(0);
+                let mut left = serve();
                 let mut arena = $arena;
                 _ = arena.try_alloc(());
                 let (mut refused, mut failed, mut seen) = (0, 0, 0);
                 for _ in 0..2 {
                     let mut kept = Vec::with_capacity(64);
-                    FAILS_IN.set(left);
+                    resume(left);
                     macro_rules! call {
                         ($made:expr) => {
                             match $made {
@@ -703,17 +668,17 @@ fn every_call_survives_an_allocator_that_fails_at_any_call() {
                         map.insert(i, !i);
                     }
                     assert!(map.iter().all(|(key, value)| *value == !key));
-                    left = FAILS_IN.replace(0);
+                    left = serve();
                     for (made, first) in kept {
                         assert!(made.iter().all(|byte| *byte == first) || made.starts_with(b"a text"));
                     }
                     assert_eq!(*arena.alloc(7), 7, "and it works afterwards");
                     drop((vector, map));
-                    FAILS_IN.set(left);
-                    failed += FAILED.get() - seen;
+                    resume(left);
+                    failed += counting::refused() - seen;
                     arena.reset();
-                    seen = FAILED.get();
-                    left = FAILS_IN.replace(0);
+                    seen = counting::refused();
+                    left = serve();
                 }
                 (refused > 0, failed)
             });
@@ -733,9 +698,9 @@ fn a_reset_that_finds_no_memory_leaves_an_empty_arena() {
         }
         assert!(arena.figures().chunks > 1);
         // The chunk that was to take the place of all is refused: the next value makes its own.
-        FAILS_IN.set(n);
+        refuse(n, 1);
         arena.reset();
-        FAILS_IN.set(0);
+        serve();
         assert!(arena.figures().used_bytes == 0 && arena.figures().chunks <= 1);
         assert_eq!(arena.alloc([2u8; 700])[699], 2);
         assert_eq!(arena.figures().chunks, 1);
@@ -744,9 +709,9 @@ fn a_reset_that_finds_no_memory_leaves_an_empty_arena() {
 
 /// Runs `call` with a global allocator that refuses the next allocation.
 fn without_memory<R>(call: impl FnOnce() -> R) -> R {
-    FAILS_IN.set(1);
+    refuse(1, 1);
     let result = call();
-    FAILS_IN.set(0);
+    serve();
     result
 }
 
@@ -824,9 +789,9 @@ fn a_part_of_a_shared_arena_that_is_refused_is_not_booked() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for _ in 0..10 {
-                FAILS_IN.set(1);
+                refuse(1, 1);
                 let refused = catch_unwind(AssertUnwindSafe(|| *shared.alloc(2u64))).unwrap_err();
-                FAILS_IN.set(0);
+                serve();
                 let refused = refused.downcast::<BudgetExceeded>().unwrap();
                 assert_eq!((refused.used, refused.allowed), (before, before), "the allocator had no memory");
             }
