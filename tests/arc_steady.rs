@@ -5,25 +5,14 @@
 #![cfg(feature = "cache")]
 #![forbid(unsafe_code)]
 
+mod blocks;
+
 use blixard_arena::arc::{ArcCache, BatchedArc, WeakCache};
+use blocks::{calls, steady};
 use std::sync::Arc;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
-
-/// Allocator calls and blocks so far.
-fn calls() -> (u64, usize) {
-    let stats = dhat::HeapStats::get();
-    (stats.total_blocks, stats.curr_blocks)
-}
-
-#[track_caller]
-fn steady(what: &str, mut step: impl FnMut(usize)) {
-    (0..2_000).for_each(&mut step);
-    let before = calls();
-    (0..2_000).for_each(&mut step);
-    assert_eq!(calls(), before, "{what}");
-}
 
 #[test]
 fn no_call_of_the_allocator_once_warm() {

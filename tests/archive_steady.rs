@@ -6,10 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod archive_samples;
+mod blocks;
 
 use archive_samples::{PROPOSAL, Proposal, read_all};
 use blixard_arena::Arena;
 use blixard_arena::archive::{self, List, Schema, rkyv};
+use blocks::calls;
 use std::collections::VecDeque;
 
 #[global_allocator]
@@ -28,10 +30,10 @@ impl Schema for Batch<'_> {
 
 /// Runs `work` and adds the allocator calls and frees that it made, as far as dhat tells them apart.
 fn counted<T>(sum: &mut u64, work: impl FnOnce() -> T) -> T {
-    let before = dhat::HeapStats::get();
+    let before = calls();
     let result = work();
-    let after = dhat::HeapStats::get();
-    *sum += after.total_blocks - before.total_blocks + before.curr_blocks.abs_diff(after.curr_blocks) as u64;
+    let after = calls();
+    *sum += after.0 - before.0 + before.1.abs_diff(after.1) as u64;
     result
 }
 

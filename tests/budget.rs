@@ -13,11 +13,14 @@
 )]
 #![expect(unsafe_code, reason = "a counting global allocator, and blocks written through pointers")]
 
+mod random;
+
 use allocator_api2::alloc::Allocator;
 use allocator_api2::vec::Vec as ArenaVec;
 use blixard_arena::arena::{ArenaFigures, Fallible};
 use blixard_arena::{Arena, ArenaOptions, BudgetExceeded, SharedArena};
 use hashbrown::{DefaultHashBuilder, HashMap};
+use random::Random;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -133,23 +136,6 @@ impl Account {
     #[track_caller]
     fn assert_never_passed(self) {
         assert_eq!(PASSED[self.0].load(SeqCst), 0, "the account held more than its budget");
-    }
-}
-
-/// A reproducible stream of numbers (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^ (x >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % n as u64).unwrap()
     }
 }
 

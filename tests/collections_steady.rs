@@ -4,22 +4,18 @@
 //! the whole process.
 #![cfg(not(blixard_no_recycle))]
 
+mod blocks;
+
 use blixard_arena::arena::AnyArena;
 use blixard_arena::collections::{
     Box, FixedState, FlatMap, FlatSet, SmallVec, String, Vec, collect_exact, headroom, reserve_with_headroom,
 };
 use blixard_arena::{ArenaOptions, Reset, unsize_box};
+use blocks::{calls, wait_for_the_harness};
 use std::fmt::Write;
-use std::time::Duration;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
-
-/// Allocator calls and frees so far, as far as dhat tells them apart.
-fn calls() -> (u64, usize) {
-    let stats = dhat::HeapStats::get();
-    (stats.total_blocks, stats.curr_blocks)
-}
 
 /// Each collection grows from nothing, past its first blocks, the map past its index's, and is used in most ways.
 fn request<A: AnyArena>(arena: &A) -> usize {
@@ -72,12 +68,7 @@ fn request<A: AnyArena>(arena: &A) -> usize {
 #[test]
 fn no_collection_calls_the_allocator() {
     let _profiler = dhat::Profiler::builder().testing().build();
-    // The harness's own thread allocates when it has started this one.
-    let mut before = (0, 0);
-    while before != calls() {
-        before = calls();
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait_for_the_harness();
     for reset in [Reset::Keep, Reset::Poison, Reset::Wipe] {
         let options = ArenaOptions::new().on_reset(reset).first_chunk_bytes(4 << 20);
         let (mut arena, mut shared) = (options.arena(), options.shared());

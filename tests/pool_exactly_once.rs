@@ -4,7 +4,10 @@
 //! Over the public API. Every object carries its own account, checked at every use; the sums are compared at the end.
 #![cfg(not(blixard_no_recycle))]
 
+mod random;
+
 use blixard_arena::pool::{Pooled, TypedObjectPool};
+use random::Random;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -40,11 +43,6 @@ impl Drop for Account {
     }
 }
 
-fn random(state: &mut u64) -> u64 {
-    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    *state >> 33
-}
-
 #[test]
 fn every_object_is_reused_or_dropped_exactly_once() {
     std::panic::set_hook(Box::new(|panic| {
@@ -75,7 +73,7 @@ fn every_object_is_reused_or_dropped_exactly_once() {
         for thread in 1..=THREADS {
             let (pool, exchange, caught) = (&pool, &exchange, &caught);
             scope.spawn(move || {
-                let mut state = thread;
+                let mut random = Random(thread);
                 let give_back = |guard: Pooled<Account>| {
                     let fails = guard.fails;
                     let panicked = catch_unwind(AssertUnwindSafe(|| drop(guard))).is_err();
@@ -88,13 +86,12 @@ fn every_object_is_reused_or_dropped_exactly_once() {
                     assert_eq!((guard.user, guard.fails), (0, false), "handed out dirty, or to two");
                     guard.user = thread;
                     guard.uses += 1;
-                    let dice = random(&mut state);
-                    guard.fails = dice.is_multiple_of(1009);
+                    guard.fails = random.below(1009) == 0;
                     assert_eq!(guard.user, thread);
-                    match dice % 16 {
+                    match random.below(16) {
                         // Another thread will give it back.
                         0 => {
-                            let at = &exchange[usize::try_from(dice / 16 % 16).expect("small")];
+                            let at = &exchange[random.below(exchange.len())];
                             let other = at.lock().expect("no panic under it").replace(guard);
                             other.into_iter().for_each(give_back);
                         }

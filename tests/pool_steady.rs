@@ -6,28 +6,17 @@
 //! one test, because dhat counts the whole process.
 #![cfg(not(blixard_no_recycle))]
 
+mod blocks;
+
 use blixard_arena::pool::{
     BufferPool, LARGE_BUFFER_POOL, METADATA_MAP_POOL, Pooled, SMALL_BUFFER_POOL, TypedObjectPool, VecPool,
 };
+use blocks::{calls, steady};
 use std::io::Write as _;
 use std::sync::Mutex;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
-
-/// Allocator calls and blocks so far.
-fn calls() -> (u64, usize) {
-    let stats = dhat::HeapStats::get();
-    (stats.total_blocks, stats.curr_blocks)
-}
-
-#[track_caller]
-fn steady(what: &str, mut step: impl FnMut()) {
-    (0..2_000).for_each(|_| step());
-    let before = calls();
-    (0..2_000).for_each(|_| step());
-    assert_eq!(calls(), before, "{what}");
-}
 
 /// Blocks that a sampled acquisition may take, once in a millisecond and in 128 acquisitions.
 const SAMPLE: u64 = 64;
@@ -55,21 +44,21 @@ fn no_call_of_the_allocator_once_warm() {
         .retained_bytes(String::capacity)
         .leak_sites_one_in(0)
         .build();
-    steady("one object", || texts.acquire().push_str("vm-1"));
-    steady("more than a stack holds, by way of the depot", || {
+    steady("one object", |_| texts.acquire().push_str("vm-1"));
+    steady("more than a stack holds, by way of the depot", |_| {
         let held: [Pooled<String>; 60] = std::array::from_fn(|_| texts.acquire());
         drop(held);
     });
 
     let limited = TypedObjectPool::builder(|| 0_u64).live_max(2).leak_sites_one_in(0).build();
-    steady("within a limit and beyond it", || {
+    steady("within a limit and beyond it", |_| {
         let held = (limited.try_acquire(), limited.acquire());
         assert!(limited.try_acquire().is_err());
         drop(held);
     });
 
     let vecs = VecPool::<u64>::builder_with_capacity(64).leak_sites_one_in(0).build();
-    steady("a vector lent to a closure", || vecs.with(|vec| vec.extend(0..64)));
+    steady("a vector lent to a closure", |_| vecs.with(|vec| vec.extend(0..64)));
 
     // One that is idle is there however much was sampled before: what a sample takes, it gives back.
     let before = calls().1;
@@ -121,13 +110,13 @@ fn no_call_of_the_allocator_once_warm() {
                 drop(put(None));
             }
         });
-        let mut pass_on = || {
+        let pass_on = |_| {
             while place.lock().expect("no panic under it").is_some() {
                 std::thread::yield_now();
             }
             put(Some(texts.acquire()));
         };
-        steady("from thread to thread", &mut pass_on);
+        steady("from thread to thread", pass_on);
         done.store(true, std::sync::atomic::Ordering::Release);
         // A scope alone does not wait until its threads have ended, and left their slots to the next.
         gives_back.join().expect("it ended");

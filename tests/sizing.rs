@@ -11,7 +11,10 @@
 )]
 #![expect(unsafe_code, reason = "a counting global allocator")]
 
+mod random;
+
 use blixard_arena::{Arena, ArenaOptions, ArenaPool, PooledArena, Reset};
+use random::Random;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Barrier;
@@ -100,19 +103,6 @@ impl Account {
         let before = CALLS[self.0].load(SeqCst);
         self.on(call);
         CALLS[self.0].load(SeqCst) - before
-    }
-}
-
-/// A reproducible stream of numbers (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((x ^ (x >> 31)) % n as u64).unwrap()
     }
 }
 

@@ -6,9 +6,14 @@
 #![cfg(not(blixard_no_recycle))]
 #![expect(clippy::cast_possible_truncation, reason = "small numbers")]
 
+mod blocks;
+mod random;
+
 use allocator_api2::vec::Vec as ArenaVec;
 use blixard_arena::{Arena, ArenaOptions, ArenaPool, Reset};
+use blocks::calls;
 use hashbrown::{DefaultHashBuilder, HashMap};
+use random::Random;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -30,29 +35,14 @@ impl Drop for Permit {
     }
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
-
-    /// Bytes of a request: half of all are below the median, none is above `max`.
-    fn size(&mut self, max: usize) -> usize {
-        if self.below(2) == 0 { MEDIAN / 2 + self.below(MEDIAN / 2) } else { MEDIAN + self.below(max - MEDIAN) }
-    }
-}
-
-/// Allocator calls and frees so far.
-fn calls() -> (u64, usize) {
-    let stats = dhat::HeapStats::get();
-    (stats.total_blocks, stats.curr_blocks)
+/// Bytes of a request: half of all are below the median, none is above `max`.
+fn size(random: &mut Random, max: usize) -> usize {
+    if random.below(2) == 0 { MEDIAN / 2 + random.below(MEDIAN / 2) } else { MEDIAN + random.below(max - MEDIAN) }
 }
 
 /// A request that uses `size` bytes of the arena in all its ways, and checks what it built.
 fn request(arena: &Arena, scopes: u64, random: &mut Random, config: &Arc<[u64]>) {
-    let size = random.size(if scopes == 0 { MAX } else { MAX_WITH_SCOPES });
+    let size = size(random, if scopes == 0 { MAX } else { MAX_WITH_SCOPES });
     let before = arena.figures().used_bytes;
     let used = || arena.figures().used_bytes - before;
     let lent = arena.adopt(Arc::clone(config));

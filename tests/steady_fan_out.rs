@@ -6,9 +6,12 @@
 //! library alone.) This file holds one test.
 #![cfg(not(blixard_no_recycle))]
 
+mod blocks;
+
 use blixard_arena::collections::{FlatMap, String, Vec};
 use blixard_arena::intern::ArenaInterner;
 use blixard_arena::{ArenaOptions, ArenaPool, PooledSharedArena, Reset, SharedArena};
+use blocks::calls;
 use std::fmt::Write as _;
 use std::sync::{Arc, Barrier, Mutex};
 
@@ -16,12 +19,6 @@ use std::sync::{Arc, Barrier, Mutex};
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 const REQUESTS: u64 = 2_000;
-
-/// Blocks asked for so far, and blocks live.
-fn calls() -> (u64, usize) {
-    let stats = dhat::HeapStats::get();
-    (stats.total_blocks, stats.curr_blocks)
-}
 
 /// One thread's part of a request; 1.5 times the median at most.
 fn part(arena: &SharedArena, seed: u64, config: &Arc<[u64]>) {

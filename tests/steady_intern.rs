@@ -4,9 +4,12 @@
 //! miss, on both kinds of arena and on a second thread. This file holds one test, because dhat counts the whole process.
 #![cfg(not(blixard_no_recycle))]
 
+mod blocks;
+
 use blixard_arena::ArenaPool;
 use blixard_arena::arena::AnyArena;
 use blixard_arena::intern::{ArenaInterner, Symbol};
+use blocks::calls;
 use std::sync::mpsc::sync_channel;
 
 #[global_allocator]
@@ -55,8 +58,7 @@ fn no_request_that_interns_calls_the_allocator() {
             to_there.send((arena, size)).expect("the other thread runs");
             drop(answers.recv().expect("it answers"));
             if i >= REQUESTS / 2 {
-                let stats = dhat::HeapStats::get();
-                let now = (stats.total_blocks, stats.curr_blocks);
+                let now = calls();
                 assert_eq!(*before.get_or_insert(now), now, "request {i} called the allocator");
             }
         }

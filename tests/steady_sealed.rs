@@ -5,9 +5,12 @@
 //! the whole process.
 #![cfg(not(blixard_no_recycle))]
 
+mod blocks;
+
 use blixard_arena::arena::PooledSharedArena;
 use blixard_arena::collections::Vec;
 use blixard_arena::{ArenaPool, BudgetExceeded, Sealed, SharedArena, sealed_root};
+use blocks::calls;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -24,12 +27,6 @@ struct Growing<'a> {
     scores: Vec<u64, &'a SharedArena>,
 }
 sealed_root!(Growing);
-
-/// Blocks so far, and blocks live.
-fn calls() -> (u64, usize) {
-    let stats = dhat::HeapStats::get();
-    (stats.total_blocks, stats.curr_blocks)
-}
 
 fn batch(pool: &ArenaPool, seed: u64) -> Sealed<Batch<'static>> {
     Sealed::build(pool.acquire(), |arena| Batch {

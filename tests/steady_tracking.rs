@@ -4,20 +4,17 @@
 //! hook would. This file holds one test, because dhat counts the whole process.
 #![cfg(feature = "allocation-tracking")]
 
+mod blocks;
+
 use blixard_arena::track_allocations;
 use blixard_arena::tracking::{self, AllocationTracker, Sites, Track as _, TrackingAllocator, TrackingOptions};
+use blocks::{calls, wait_for_the_harness};
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 #[global_allocator]
 static ALLOCATOR: TrackingAllocator<dhat::Alloc> = TrackingAllocator::new(dhat::Alloc);
-
-/// Blocks so far, and blocks live.
-fn calls() -> (u64, usize) {
-    let stats = dhat::HeapStats::get();
-    (stats.total_blocks, stats.curr_blocks)
-}
 
 /// Nested sections, a task of three polls, the process's figures; `blocks` is what the program itself asks for in it.
 fn round(blocks: u64) {
@@ -46,12 +43,7 @@ fn round(blocks: u64) {
 #[test]
 fn the_hook_asks_for_no_memory() {
     let _profiler = dhat::Profiler::builder().testing().build();
-    // The harness's own thread allocates when it has started this one.
-    let mut before = (0, 0);
-    while before != calls() {
-        before = calls();
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    wait_for_the_harness();
     (0..100).for_each(round);
     // Its tables are statics: nothing more with each call's site. Turning them on prepares the walks, once.
     let before = calls();

@@ -4,28 +4,20 @@
 //! Over the public API, with dhat as the global allocator in its testing mode. This file holds one test, because dhat counts
 //! the whole process.
 
+mod blocks;
+
 use blixard_arena::intern::{InternedString, StringPoolOptions, intern, pin};
+use blocks::{calls, wait_for_the_harness};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
-
-/// Blocks so far, and blocks live.
-fn calls() -> (u64, usize) {
-    let stats = dhat::HeapStats::get();
-    (stats.total_blocks, stats.curr_blocks)
-}
 
 blixard_arena::constant_names! { Role { LEADER = "leader", FOLLOWER = "follower" } }
 
 #[test]
 fn hits_pins_and_holders_call_no_allocator() {
     let _profiler = dhat::Profiler::builder().testing().build();
-    // The harness's own thread allocates when it has started this one.
-    let mut before = (0, 0);
-    while before != calls() {
-        before = calls();
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    wait_for_the_harness();
     let pool = StringPoolOptions::new().constants(Role::SET).build();
     let texts: Vec<String> = (0..500).map(|i| format!("vm-{i}")).collect();
     let held: Vec<InternedString> = texts.iter().map(|text| pool.intern(text)).collect();

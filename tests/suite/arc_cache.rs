@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use super::random::Random;
 use blixard_arena::arc::{ArcCache, CacheReader, Equivalent};
 use blixard_arena::intern::StringPool;
 use std::cell::Cell;
@@ -23,11 +24,6 @@ fn panic_of(f: impl FnOnce()) -> String {
         Ok(text) => *text,
         Err(payload) => (*payload.downcast_ref::<&str>().expect("a text")).to_owned(),
     }
-}
-
-fn random(state: &mut u64, below: usize) -> usize {
-    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    usize::try_from(*state >> 33).unwrap() % below
 }
 
 #[test]
@@ -510,13 +506,13 @@ fn no_look_up_goes_back_in_time() {
     let published: Vec<AtomicU64> = (0..KEYS).map(|_| AtomicU64::new(0)).collect();
     let writer = Mutex::new(());
     let look = |seed: u64| {
-        let mut state = seed;
+        let mut random = Random(seed);
         let mut reader: CacheReader<usize, u64> = cache.reader();
         for _ in 0..STEPS {
-            let key = random(&mut state, KEYS);
+            let key = random.below(KEYS);
             let known = published[key].load(SeqCst);
             let read = || source[key].load(SeqCst);
-            let found = match random(&mut state, 3) {
+            let found = match random.below(3) {
                 0 => cache.get(&key).map(|value| *value),
                 1 => Some(*cache.get_or_build(&key, read)),
                 _ => Some(**reader.get_or_build(&key, read)),
@@ -528,12 +524,12 @@ fn no_look_up_goes_back_in_time() {
         for seed in 0..2 {
             let (cache, source, published, writer) = (&cache, &source, &published, &writer);
             scope.spawn(move || {
-                let mut state = seed;
+                let mut random = Random(seed);
                 for _ in 0..STEPS / 10 {
-                    let key = random(&mut state, KEYS);
+                    let key = random.below(KEYS);
                     let _alone = writer.lock().unwrap();
                     let generation = source[key].fetch_add(1, SeqCst) + 1;
-                    match random(&mut state, 3) {
+                    match random.below(3) {
                         0 => _ = cache.insert(key, generation),
                         1 => _ = cache.remove(&key),
                         _ => cache.clear(),

@@ -6,25 +6,9 @@
 #![forbid(unsafe_code)]
 
 use super::archive_samples::{PROPOSAL, Placement, Proposal, read_all};
+use super::random::Random;
 use blixard_arena::Arena;
 use blixard_arena::archive::{self, ArchiveError, HEADER_BYTES};
-
-/// `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("below a usize")
-    }
-}
 
 fn originals() -> Vec<Vec<u8>> {
     let scores: Vec<(u64, f64)> = (0..40).map(|node| (node, 0.25)).collect();

@@ -5,6 +5,8 @@
 #[cfg(feature = "archive")]
 #[path = "../archive_samples/mod.rs"]
 mod archive_samples;
+#[path = "../random/mod.rs"]
+mod random;
 
 mod arc_batch;
 mod arc_cache;

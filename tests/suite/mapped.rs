@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "maps files")]
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helper functions too")]
 
+use super::random::Random;
 use blixard_arena::mapped::{Table, TableBuilder, TableError, TableProblem};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -448,21 +449,17 @@ fn many_threads_touch_blocks_for_the_first_time_at_once() {
 fn a_falsified_table_does_no_harm() {
     let rows = rows(9);
     let whole = builder_of(&rows).to_bytes().unwrap();
-    let mut random = 1_u64;
+    let mut random = Random(1);
     let mut differing = 0;
     for round in 0..40_000 {
-        let mut next = |below: usize| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(random >> 33).unwrap() % below
-        };
         let mut bytes = whole.clone();
         for _ in 0..=round % 3 {
-            let at = 12 + next(whole.len() - 12) / 4 * 4;
-            let value = match next(4) {
-                0 => u32::try_from(next(64)).unwrap(),
-                1 => u32::try_from(next(1 << 31)).unwrap(),
-                2 => u32::MAX - u32::try_from(next(16)).unwrap(),
-                _ => u32::from_le_bytes(*bytes[at / 8 * 8..].first_chunk().unwrap()) ^ 1 << next(31),
+            let at = 12 + random.below(whole.len() - 12) / 4 * 4;
+            let value = match random.below(4) {
+                0 => u32::try_from(random.below(64)).unwrap(),
+                1 => u32::try_from(random.below(1 << 31)).unwrap(),
+                2 => u32::MAX - u32::try_from(random.below(16)).unwrap(),
+                _ => u32::from_le_bytes(*bytes[at / 8 * 8..].first_chunk().unwrap()) ^ 1 << random.below(31),
             };
             bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }

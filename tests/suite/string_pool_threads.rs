@@ -5,6 +5,7 @@
 //! whoever holds a second one of the same text finds it equal to what is noted there.
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helper functions too")]
 
+use super::random::Random;
 use blixard_arena::intern::{InternedString, StringPool, StringPoolOptions, global, intern, pin};
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -17,16 +18,6 @@ const ROUNDS: usize = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
 
 fn text(index: usize) -> String {
     format!("node-{index}-{}", "x".repeat(index % 24))
-}
-
-/// A small generator of its own, so that threads share nothing.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % n
-    }
 }
 
 #[test]
@@ -72,17 +63,17 @@ impl Drop for Done<'_> {
 }
 
 fn work(pool: &StringPool, board: &[Mutex<Vec<InternedString>>], seed: u64) {
-    let mut rng = Rng(seed);
+    let mut random = Random(seed);
     let texts: Vec<String> = (0..TEXTS).map(text).collect();
     for _ in 0..ROUNDS {
         let pin = pool.pin();
         // A few names under one pin, some of them kept.
         for _ in 0..3 {
-            let index = rng.below(TEXTS);
+            let index = random.below(TEXTS);
             let name = pin.intern(&texts[index]);
             assert_eq!(name.as_str(), texts[index]);
             assert_eq!(name, pin.intern(&texts[index]), "one address under a pin");
-            if rng.below(4) == 0 {
+            if random.below(4) == 0 {
                 let held = name.to_interned();
                 let mut there = board[index].lock().unwrap();
                 if let Some(other) = there.first() {
@@ -94,8 +85,8 @@ fn work(pool: &StringPool, board: &[Mutex<Vec<InternedString>>], seed: u64) {
         }
         drop(pin);
         // Let go of what others may have noted.
-        let mut there = board[rng.below(TEXTS)].lock().unwrap();
-        if there.len() > 2 || rng.below(3) == 0 {
+        let mut there = board[random.below(TEXTS)].lock().unwrap();
+        if there.len() > 2 || random.below(3) == 0 {
             there.clear();
         }
     }
@@ -109,9 +100,9 @@ fn names_go_through_threads_and_outlive_the_pool() {
         for seed in 0..8 {
             let (pool, send) = (pool.clone(), send.clone());
             scope.spawn(move || {
-                let mut rng = Rng(seed);
+                let mut random = Random(seed);
                 for _ in 0..2000 {
-                    let index = rng.below(TEXTS);
+                    let index = random.below(TEXTS);
                     send.send((index, pool.intern(&text(index)))).unwrap();
                 }
                 // The thread ends, and with it one handle of the pool.
@@ -274,19 +265,19 @@ fn caps_hold_under_threads_that_hit_them() {
         for seed in 0..6 {
             let (pool, refused, entered) = (&pool, &refused, &entered);
             scope.spawn(move || {
-                let mut rng = Rng(seed);
+                let mut random = Random(seed);
                 let mut held = Vec::new();
                 for _ in 0..ROUNDS / 10 {
-                    match pool.try_intern(&text(rng.below(TEXTS))) {
+                    match pool.try_intern(&text(random.below(TEXTS))) {
                         Ok(name) => held.push(name),
                         Err(_) => held.truncate(held.len() / 2),
                     }
                     if held.len() > 100 {
-                        held.swap_remove(rng.below(100));
+                        held.swap_remove(random.below(100));
                     }
                     let figures = pool.figures();
                     assert!(figures.entries <= entries_max && figures.bytes <= bytes_max, "{figures:?}");
-                    if rng.below(100) == 0 {
+                    if random.below(100) == 0 {
                         refused.fetch_add(
                             usize::from(pool.try_intern(&"x".repeat(bytes_max)).is_err()),
                             Ordering::Relaxed,

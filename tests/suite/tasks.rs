@@ -5,6 +5,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "small numbers")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use super::random::Random;
 use allocator_api2::vec::Vec as ArenaVec;
 use blixard_arena::{ArenaOptions, ArenaPool, PooledArena, PooledSharedArena, SharedArena};
 use hashbrown::{DefaultHashBuilder, HashMap};
@@ -424,11 +425,8 @@ fn eight_threads_for_a_while() {
             let (pool, acquired, parked) = (pool.clone(), Arc::clone(&acquired), Arc::clone(&parked));
             let built = Arc::clone(&built);
             thread::spawn(move || {
-                let mut random = id * 7919 + 1;
-                let mut next = |bound: u64| {
-                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    (random >> 33) % bound
-                };
+                let mut random = Random(id);
+                let mut next = |bound: usize| random.below(bound) as u64;
                 for step in 0..STEPS {
                     let seed = id * STEPS + step;
                     match next(4) {
