@@ -2,8 +2,8 @@
 //!
 //! Over the public API. A trait that is gained or lost by accident (a field of another type, a forgotten `unsafe impl`)
 //! changes a row; `Arena: Sync` or `PooledArena: Sync` would be unsound.
-#![expect(dead_code, reason = "a constant of the fallback that a row's type shadows is not read there")]
 
+use super::probe::{Lacks as _, Probe};
 #[cfg(feature = "cache")]
 use blixard_arena::arc::{ArcCache, ArcCloneBatcher, BatchedArc, CacheFigures, CacheReader, WeakCache};
 use blixard_arena::arena::{ArenaFigures, Fallible, Histogram, PoolFigures, typed};
@@ -27,50 +27,7 @@ use blixard_arena::{
     sealed_root,
 };
 use std::cell::Cell;
-use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::panic::{RefUnwindSafe, UnwindSafe};
-
-/// An inherent constant, where its bounds hold, shadows the trait's of the same name: so each name says whether `T`
-/// implements the trait.
-struct Probe<T: ?Sized>(PhantomData<T>);
-
-trait Lacks {
-    const SEND: bool = false;
-    const SYNC: bool = false;
-    const UNPIN: bool = false;
-    const UNWIND: bool = false;
-    const REF_UNWIND: bool = false;
-    const DEBUG: bool = false;
-    const CLONE: bool = false;
-    const COPY: bool = false;
-}
-impl<T: ?Sized> Lacks for Probe<T> {}
-
-impl<T: ?Sized + Send> Probe<T> {
-    const SEND: bool = true;
-}
-impl<T: ?Sized + Sync> Probe<T> {
-    const SYNC: bool = true;
-}
-impl<T: ?Sized + Unpin> Probe<T> {
-    const UNPIN: bool = true;
-}
-impl<T: ?Sized + UnwindSafe> Probe<T> {
-    const UNWIND: bool = true;
-}
-impl<T: ?Sized + RefUnwindSafe> Probe<T> {
-    const REF_UNWIND: bool = true;
-}
-impl<T: ?Sized + Debug> Probe<T> {
-    const DEBUG: bool = true;
-}
-impl<T: Clone> Probe<T> {
-    const CLONE: bool = true;
-}
-impl<T: Copy> Probe<T> {
-    const COPY: bool = true;
-}
 
 /// The traits of a type, in words.
 macro_rules! traits {
@@ -96,7 +53,7 @@ sealed_root!(Batch);
 
 /// `Send` and not `Sync`: so is what seals it.
 #[derive(Debug)]
-struct Counter<'a>(Cell<u32>, PhantomData<&'a ()>);
+struct Counter<'a>(#[expect(dead_code, reason = "printed by Debug")] Cell<u32>, PhantomData<&'a ()>);
 sealed_root!(Counter);
 
 /// Neither `Debug` nor anything else beyond `Send` and `Sync`.

@@ -5,6 +5,7 @@
 //! is not part of their equality, so that it shows which of two equal keys stays. On the heap keys and values count
 //! themselves: none may be lost or dropped twice. Under a budget a refused call leaves the map as it was.
 
+use super::callers::{Hinting, refused};
 use blixard_arena::collections::{Entry, FixedState, FlatMap, FlatSet, Memory, SeededState};
 use blixard_arena::{ArenaOptions, BudgetExceeded, Reset};
 use proptest::prelude::*;
@@ -12,7 +13,7 @@ use std::cell::Cell;
 use std::fmt::Debug;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! { static ALIVE: Cell<isize> = const { Cell::new(0) }; }
 
@@ -168,27 +169,6 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0_usize..6, 0_usize..6).prop_map(|(front, back)| Op::IntoIter(front, back)),
         3 => (0_usize..90).prop_map(Op::Neighbour),
     ]
-}
-
-struct Hinting<I>(I, usize);
-
-impl<I: Iterator> Iterator for Hinting<I> {
-    type Item = I::Item;
-
-    fn next(&mut self) -> Option<I::Item> {
-        self.0.next()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.1, None)
-    }
-}
-
-fn refused<R>(call: impl FnOnce() -> R) -> Result<R, BudgetExceeded> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| match payload.downcast::<BudgetExceeded>() {
-        Ok(refused) => *refused,
-        Err(other) => resume_unwind(other),
-    })
 }
 
 /// `(id, tag of the key, tag of the value)` in the order of the map.

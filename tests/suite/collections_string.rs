@@ -10,6 +10,7 @@
     reason = "types stand in their tests; paths of methods have one lifetime too few; every comparison is tried"
 )]
 
+use super::callers::refused;
 use blixard_arena::arena::AnyArena;
 use blixard_arena::collections::{String as ArenaString, Vec as ArenaVec};
 use blixard_arena::{Arena, ArenaOptions, BudgetExceeded, Reset, SharedArena};
@@ -91,13 +92,6 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::IntoBytes),
         5 => (0_usize..60).prop_map(Op::Neighbour),
     ]
-}
-
-fn refused<R>(call: impl FnOnce() -> R) -> Result<R, BudgetExceeded> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| match payload.downcast::<BudgetExceeded>() {
-        Ok(refused) => *refused,
-        Err(other) => resume_unwind(other),
-    })
 }
 
 struct Case<'a, A: AnyArena> {

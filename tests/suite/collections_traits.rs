@@ -3,42 +3,16 @@
 //!
 //! Over the public API. What must not compile lies in `tests/compile/fail`. A missing trait is tested beside the present ones:
 //! `Vec` over `&Arena` being `Send` would let two threads bump one region.
-#![expect(dead_code, reason = "a constant of the fallback that a row's type shadows is not read there")]
 
+use super::probe::{Lacks as _, Probe};
 use blixard_arena::arena::AnyArena;
 use blixard_arena::collections::{
     self, Drain, Entry, FixedState, FlatMap, FlatSet, Heap, IntoIter, Iter, IterMut, SeededState,
 };
 use blixard_arena::{Arena, ArenaPool, PooledSharedArena, Sealed, SharedArena, sealed_root, unsize_box};
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::mem::needs_drop;
-use std::panic::UnwindSafe;
 use std::rc::Rc;
-
-/// An inherent constant, where its bounds hold, shadows the trait's of the same name.
-struct Probe<T: ?Sized>(PhantomData<T>);
-
-trait Lacks {
-    const SEND: bool = false;
-    const SYNC: bool = false;
-    const UNPIN: bool = false;
-    const UNWIND: bool = false;
-}
-impl<T: ?Sized> Lacks for Probe<T> {}
-
-impl<T: ?Sized + Send> Probe<T> {
-    const SEND: bool = true;
-}
-impl<T: ?Sized + Sync> Probe<T> {
-    const SYNC: bool = true;
-}
-impl<T: ?Sized + Unpin> Probe<T> {
-    const UNPIN: bool = true;
-}
-impl<T: ?Sized + UnwindSafe> Probe<T> {
-    const UNWIND: bool = true;
-}
 
 /// Whether a type is `Send`, `Sync`.
 macro_rules! crosses {

@@ -10,6 +10,7 @@
     reason = "`make` makes what is `made`; results are told once"
 )]
 
+use super::callers::{Hinting, refused};
 use blixard_arena::arena::AnyArena;
 use blixard_arena::collections::{FlatMap, Vec as ArenaVec};
 use blixard_arena::{Arena, ArenaOptions, BudgetExceeded, Reset, SharedArena};
@@ -21,7 +22,7 @@ use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::mem;
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// An element made from a byte.
 trait Element: Copy + Ord + Hash + Debug {
@@ -172,29 +173,6 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::IntoBox),
         8 => (0_usize..100, any::<u8>()).prop_map(|(len, fill)| Op::Neighbour(len, fill)),
     ]
-}
-
-/// An iterator whose lower bound may be anything up to `hint`.
-struct Hinting<I>(I, usize);
-
-impl<I: Iterator> Iterator for Hinting<I> {
-    type Item = I::Item;
-
-    fn next(&mut self) -> Option<I::Item> {
-        self.0.next()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.1, None)
-    }
-}
-
-/// A call that may be refused, whose refusal is a panic.
-fn refused<R>(call: impl FnOnce() -> R) -> Result<R, BudgetExceeded> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| match payload.downcast::<BudgetExceeded>() {
-        Ok(refused) => *refused,
-        Err(other) => resume_unwind(other),
-    })
 }
 
 fn sorted(start: usize, end: usize, len: usize) -> (usize, usize) {
