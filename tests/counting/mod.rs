@@ -130,6 +130,11 @@ pub(crate) fn inside<R>(call: impl FnOnce() -> R) -> R {
     result
 }
 
+/// The rest of this thread's life is [`inside`], with the destructors of its thread-locals and what std itself does at its end.
+pub(crate) fn inside_from_here() {
+    INSIDE.set(true);
+}
+
 /// Allocator calls of all threads while they were [`inside`].
 pub(crate) fn calls_inside() -> u64 {
     CALLS_INSIDE.load(SeqCst)
