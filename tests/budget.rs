@@ -5,6 +5,9 @@
 //! whenever an account passes its limit, however briefly. Only calls into arenas run with an account on, so an
 //! account's balance is exactly what its arenas hold. Desks (see below) then do thousands of random operations on several
 //! arenas, scopes and shards at once, each beside a plain model.
+//!
+//! It is long because all its tests need that allocator and its accounts, and half of it is the two lists that have to be whole: a
+//! desk's operations, and every call with its twin.
 #![expect(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
@@ -13,12 +16,14 @@
 )]
 #![expect(unsafe_code, reason = "a counting global allocator, and blocks written through pointers")]
 
+mod during;
 mod random;
 
 use allocator_api2::alloc::Allocator;
 use allocator_api2::vec::Vec as ArenaVec;
 use blixard_arena::arena::{ArenaFigures, Fallible};
 use blixard_arena::{Arena, ArenaOptions, BudgetExceeded, SharedArena};
+use during::during;
 use hashbrown::{DefaultHashBuilder, HashMap};
 use random::Random;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -81,14 +86,7 @@ impl Account {
 
     /// Runs a call into an arena, charged to this account.
     fn on<R>(self, call: impl FnOnce() -> R) -> R {
-        struct Restore(usize);
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                CHARGED.set(self.0);
-            }
-        }
-        let _restore = Restore(CHARGED.replace(self.0));
-        call()
+        during(&CHARGED, self.0, call)
     }
 
     fn off<R>(call: impl FnOnce() -> R) -> R {

@@ -14,6 +14,7 @@ mod allocator;
 mod children;
 #[path = "faults/cold.rs"]
 mod cold;
+mod during;
 #[path = "faults/guests.rs"]
 mod guests;
 #[path = "faults/requests.rs"]

@@ -11,9 +11,11 @@
 )]
 #![expect(unsafe_code, reason = "a counting global allocator")]
 
+mod during;
 mod random;
 
 use blixard_arena::{Arena, ArenaOptions, ArenaPool, PooledArena, Reset};
+use during::during;
 use random::Random;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -84,14 +86,7 @@ impl Account {
     }
 
     fn on<R>(self, call: impl FnOnce() -> R) -> R {
-        struct Restore(usize);
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                PAYS.set(self.0);
-            }
-        }
-        let _restore = Restore(PAYS.replace(self.0));
-        call()
+        during(&PAYS, self.0, call)
     }
 
     fn live(self) -> usize {

@@ -3,6 +3,9 @@
 //! Random sequences of every call run beside a naive model (a list of blocks and the bytes expected in them), on both
 //! kinds of arena. Closures, iterators and `Display` implementations allocate in the arena they are called for, lie, and
 //! panic. The global allocator refuses the n-th call of a thread, for every n until a run needs no more.
+//!
+//! It is long because every way to put a value into an arena is met four times: beside the model, at its extremes, with code of the
+//! caller's that panics, and without memory. Each of the four lists is to be compared with the others.
 #![expect(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,

@@ -10,8 +10,11 @@
 )]
 #![expect(unsafe_code, reason = "an allocator that reads the blocks it hands out")]
 
+mod during;
+
 use allocator_api2::vec::Vec as ArenaVec;
 use blixard_arena::{Arena, ArenaOptions, ArenaPool, Reset, SharedArena};
+use during::during;
 use hashbrown::{DefaultHashBuilder, HashMap};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -118,14 +121,7 @@ impl Watch {
 
     /// Runs a call into an arena: what it allocates is watched.
     fn on<R>(self, call: impl FnOnce() -> R) -> R {
-        struct Restore(usize);
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                TEST.set(self.0);
-            }
-        }
-        let _restore = Restore(TEST.replace(self.0));
-        call()
+        during(&TEST, self.0, call)
     }
 
     fn each_block(self, mut f: impl FnMut(Block)) {

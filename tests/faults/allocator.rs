@@ -5,6 +5,7 @@
 //! first, where the tests' harness waits and prints: so a run may spread over threads and must end where it began.
 #![expect(unsafe_code, reason = "a global allocator")]
 
+use super::during::during;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ops::Deref;
@@ -82,25 +83,14 @@ unsafe impl GlobalAlloc for Faulty {
 #[global_allocator]
 static ALLOCATOR: Faulty = Faulty;
 
-/// Puts a cell's value back when dropped.
-struct Restore(&'static std::thread::LocalKey<Cell<bool>>, bool);
-
-impl Drop for Restore {
-    fn drop(&mut self) {
-        self.0.set(self.1);
-    }
-}
-
 /// Runs a call into the library: what it asks for may be refused.
 pub(crate) fn ours<R>(call: impl FnOnce() -> R) -> R {
-    let _restore = Restore(&OURS, OURS.replace(true));
-    call()
+    during(&OURS, true, call)
 }
 
 /// Runs code of the user's inside of a call into the library: it gets what it asks for.
 pub(crate) fn theirs<R>(call: impl FnOnce() -> R) -> R {
-    let _restore = Restore(&OURS, OURS.replace(false));
-    call()
+    during(&OURS, false, call)
 }
 
 /// What is dropped as a call into the library, on unwind too.

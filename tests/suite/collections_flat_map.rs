@@ -4,6 +4,9 @@
 //! Over the public API. The model keeps the order of pairs, so that also what becomes of it is compared; keys carry a tag that
 //! is not part of their equality, so that it shows which of two equal keys stays. On the heap keys and values count
 //! themselves: none may be lost or dropped twice. Under a budget a refused call leaves the map as it was.
+//!
+//! It is long because `Op` has an entry for each method of the map, `Case::step` an arm for each entry, and sets run on the same keys
+//! and hashes: who adds a method looks at one list.
 
 use super::callers::{Hinting, refused};
 use blixard_arena::collections::{Entry, FixedState, FlatMap, FlatSet, Memory, SeededState};

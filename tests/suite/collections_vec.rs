@@ -3,6 +3,9 @@
 //!
 //! Over the public API. Between calls other values are built in the same arena, so that the vector is now its newest block
 //! and now is not, and all of them must keep their contents. Under a budget a refused call leaves the vector as it was.
+//!
+//! It is long because `Op` has an entry for each method of the vector, and `Case::step` an arm for each entry: who adds a method looks
+//! at one list.
 #![expect(unsafe_code, reason = "writes spare capacity")]
 #![expect(
     clippy::similar_names,
