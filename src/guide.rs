@@ -21,7 +21,7 @@
 //! # An arena: what ends with its request
 //!
 //! The first choice, and often the only one. A value costs 1 ns where a `Box` and its free cost 14 (`ratios bump/u64`), a
-//! text of 16 bytes a tenth of a `String` (`ratios bump/str`), and to get the arena and give it back costs no more than
+//! text of 16 bytes a twelfth of a `String` (`ratios bump/str`), and to get the arena and give it back costs less than
 //! one `Box` (`ratios pool/acquire`): in time it pays from the second allocation on, in effort from some ten.
 //!
 //! What that makes of a request, by `profiling --pods PODS.csv --nodes NODES.csv`, 16 VMs of a public trace, the same
@@ -54,32 +54,32 @@
 //!
 //! For equality by one word, for tables keyed by names, and for memory: a million names take 32 bytes each beside their
 //! texts (`cargo run --release -p benches --bin names_memory`). Not for speed of making: to copy a text into an arena
-//! takes 1.6 ns, to find it among 10,000 interned ones under a [pin](crate::intern::StringPool::pin) 12, to hold it a few
-//! more; to enter a new one 95 to 111 (`ratios bump/str`, `ratios intern/shared-hit-10000`, `ratios intern/shared-fill`).
+//! takes 1.6 ns, to find it among 10,000 interned ones under a [pin](crate::intern::StringPool::pin) 20, to hold it a few
+//! more; to enter a new one 115 to 140 (`ratios bump/str`, `ratios intern/shared-hit-10000`, `ratios intern/shared-fill`).
 //! So intern what is met some ten times before it is let go: tenants, nodes, keys of labels, states. The identifier of a
 //! request, a path, a value with a number in it are no such names: nobody holds
 //! them between requests, so each is freed and entered again.
 //!
 //! Names that end with their request belong into an [`ArenaInterner`](crate::intern::ArenaInterner): a new one costs a
-//! quarter to a fifth of one in the pool (`ratios intern/fill-10000`). Names known when the program is written are
+//! fifth to a sixth of one in the pool (`ratios intern/fill-10000`). Names known when the program is written are
 //! [constants](crate::constant_names), and cost nothing.
 //!
 //! # A pool: what outlives its request and comes again
 //!
 //! A buffer on its way to a socket, a proposal that waits for its quorum. To take a buffer of 1 KiB and give it back
 //! costs half of `malloc` and `free`, one of 64 KiB less than a quarter (`ratios pool/buffer`); where one thread takes
-//! and another gives back, a fourteenth (`ratios pool/handover`). What saves most is not the object but the memory inside
+//! and another gives back, a ninth (`ratios pool/handover`). What saves most is not the object but the memory inside
 //! of it: texts and lists that keep their room.
 //!
 //! Not for what ends with its request: the same object in an arena costs a quarter of that, and nothing to give back. Nor
-//! for small objects that own no memory: 4 ns against the heap's 14 is little, and each pool is one more thing to bound.
+//! for small objects that own no memory: 5 ns against the heap's 14 is little, and each pool is one more thing to bound.
 //!
 //! # `SmallVec`: short lists in values that stay
 //!
 //! Where a list is nearly always within its place, in values on the heap: four numbers in a
-//! [`SmallVec`](crate::collections::SmallVec) of eight take 0.58 of a `Vec` with capacity. Beyond its place it loses:
-//! twelve take 2.2 times as long as a `Vec` that knew its length. In an arena [`Vec`](crate::collections::Vec) beats it
-//! either way, 0.56 and 0.19 of its time (`ratios collections/short`), and moves in 32 bytes.
+//! [`SmallVec`](crate::collections::SmallVec) of eight take 0.65 of a `Vec` with capacity. Beyond its place it loses:
+//! twelve take 1.9 times as long as a `Vec` that knew its length. In an arena [`Vec`](crate::collections::Vec) takes 0.6 and 0.3 of
+//! the `SmallVec`'s time, 0.4 and 0.5 of that of a `Vec` with capacity (`ratios collections/short`), and moves in 32 bytes.
 //!
 //! # `FlatMap`: maps that are built and let go
 //!
@@ -90,12 +90,12 @@
 //! # A cache: what many requests share
 //!
 //! Configs, catalogues, compiled rules: held by the service as `Arc`s, and in the caches of `arc` (feature `cache`) where
-//! there are too many to hold all. To find one among ten costs 16 ns in an `ArcCache`, less with a
-//! `CacheReader`, and 62 or more where two threads ask for the same ones (`ratios arc/get-10`): take it when making the value
+//! there are too many to hold all. To find one among ten costs 25 ns in an `ArcCache`, 15 with a
+//! `CacheReader`, and 77 where two threads ask for the same ones (`ratios arc/get-10`): take it when making the value
 //! costs more than that, not for what a request can compute in place.
 //!
 //! A request takes one count of what it shares, by [`adopt`](crate::Arena::adopt), and passes on plain references. Each of 64
-//! costs 0.30 of an `Arc`'s clone and drop, on two threads a twentieth (`ratios arc/clone-64`); the main job's requests make 2
+//! costs 0.22 of an `Arc`'s clone and drop, on two threads a twenty-third (`ratios arc/clone-64`); the main job's requests make 2
 //! operations on counts so, where a clone per use makes 256 and one per proposal 64 (`profiling`, "Arc operations").
 //!
 //! # The plain heap: all else

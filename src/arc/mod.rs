@@ -15,9 +15,9 @@
 //! assert_eq!(handed_around[63], "2 cores");
 //! ```
 //!
-//! Figures, per place: 64 references to an adopted value cost 1.4 ns each, taking and returning the arena included, on two threads 3.2;
-//! 64 owners from [`ArcCloneBatcher`] that are put back 2.5 and 4.9, dropped one by one 3.6 and 29; 64 times `Arc::clone` and drop 5.1
-//! and 62. To find the value first costs 21 ns in an [`ArcCache`] (57 and more where two threads ask for the same), and 14 with a
+//! Figures, per place: 64 references to an adopted value cost 1.1 ns each, taking and returning the arena included, on two threads 2.9;
+//! 64 owners from [`ArcCloneBatcher`] that are put back 2.3 and 4.7, dropped one by one 3.6 and 28; 64 times `Arc::clone` and drop 5.2
+//! and 66. To find the value first costs 25 ns in an [`ArcCache`] (77 where two threads ask for the same), and 15 with a
 //! [`CacheReader`]. `cargo bench -p benches --bench arc` repeats them; `benches/README.md` says how they were taken.
 //!
 //! An owner is needed where a value outlives the request or leaves its threads' reach: spawned tasks that nobody joins,

@@ -44,8 +44,8 @@
 //! # Figures
 //!
 //! Sixteen proposals, each with a map of four pairs, a list of eight scores and a formatted text, built in these and let go:
-//! plain std types take 8.9 times as long on glibc's heap, the best arena peer with hashbrown 2.9 times, and code tuned by
-//! hand 0.92 times (`cargo run --release -p benches --bin ratios -- request/reference`). `format` takes 0.76 of the best
+//! plain std types take 8.7 times as long on glibc's heap, the best arena peer with hashbrown 2.7 times, and code tuned by
+//! hand 0.86 times (`cargo run --release -p benches --bin ratios -- request/reference`). `format` takes 0.81 of the best
 //! peer's time (`-- bump/format`). Among hundreds of keys a look-up in a `FlatMap` takes 1.2 to 1.4 times as long as in
 //! hashbrown's map, which keeps no order (`-- collections/map-`): take hashbrown for large tables that are mostly read.
 //!

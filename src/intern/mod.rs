@@ -7,8 +7,8 @@
 //! | `ArenaBackend` (feature `string-interner`) | code that is written over string-interner's `StringInterner` |
 //!
 //! An interner in the arena is the faster one and needs no care: its names go with the request. The pool is for names that are
-//! kept, compared or looked up across requests. Under a [`pin`] a hit costs about 1.3 times the bare look-up, whatever other
-//! threads do (12 ns over 10,000 names, where the bare one takes 9.5), and to hold a name an atomic addition more; entering a
+//! kept, compared or looked up across requests. Under a [`pin`] a hit costs about 1.1 times the bare look-up, whatever other
+//! threads do (20 ns over 10,000 names, where the bare one takes 18), and to hold a name an atomic addition more; entering a
 //! new one, a lock. A million names take 32 bytes each beside their texts, at most 36. Ours and eight peers':
 //! `cargo run --release -p benches --bin ratios -- intern` and `cargo run --release -p benches --bin names_memory`.
 //!
