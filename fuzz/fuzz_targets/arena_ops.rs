@@ -416,14 +416,7 @@ place!(Arena, |arena, body| {
 place!(SharedArena, |_, _| {});
 
 /// Runs operations on one arena, and within scopes of it, until one asks for something else.
-fn run<'o, A: Place>(
-    arenas: &[&A],
-    models: &mut [&mut Model],
-    ops: &mut &'o [Op],
-    log: &Log,
-    budget: usize,
-    hop: Hop<A>,
-) {
+fn run<A: Place>(arenas: &[&A], models: &mut [&mut Model], ops: &mut &[Op], log: &Log, budget: usize, hop: Hop<A>) {
     let (mut outer, mut elsewhere) = (false, false);
     while let Some((op, rest)) = ops.split_first() {
         if matches!(op, Op::Make { .. } | Op::Select { .. } | Op::Release { .. } | Op::Reset | Op::Trim) {

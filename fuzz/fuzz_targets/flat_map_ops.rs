@@ -181,7 +181,9 @@ impl<I: Item, A: Memory, S: BuildHasher + Clone> Case<'_, I, A, S> {
                         expected.map(|at| self.model.swap_remove(at));
                     } else {
                         drop(entry.insert(I::of(id, tag)));
-                        expected.map(|at| self.model[at].2 = tag);
+                        if let Some(at) = expected {
+                            self.model[at].2 = tag;
+                        }
                     }
                 }
             }

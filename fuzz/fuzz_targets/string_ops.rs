@@ -153,7 +153,7 @@ impl<A: AnyArena> Case<'_, A> {
             Op::Extend(text) => {
                 if self.roomy(text.len()) {
                     self.real.extend(text.chars());
-                    self.model.extend(text.chars());
+                    self.model.push_str(text);
                 }
             }
             Op::Write(text, number, width) => {

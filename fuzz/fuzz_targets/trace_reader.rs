@@ -13,7 +13,10 @@ use profiling::request::{Request, RequestError, VmRequest, write};
 use std::fs;
 use std::path::Path;
 
-fn read<'b>(bytes: &'b [u8]) -> Result<(Vec<VmRequest<'b>>, Vec<(&'b str, &'b str)>), RequestError> {
+/// The VMs of a request, and their pairs of metadata.
+type Read<'b> = (Vec<VmRequest<'b>>, Vec<(&'b str, &'b str)>);
+
+fn read(bytes: &[u8]) -> Result<Read<'_>, RequestError> {
     let (mut vms, mut pairs) = (Vec::new(), Vec::new());
     Request::open(bytes)?.parse(&mut vms, &mut pairs)?;
     Ok((vms, pairs))
