@@ -102,7 +102,8 @@ struct Inner<K: Kind> {
     this: Weak<Inner<K>>,
     /// Dropped by whoever finishes, not by the last thread to notice.
     kind: UnsafeCell<ManuallyDrop<K>>,
-    kind_witness: Witness,
+    /// Not touched at the end of all: loom does not see the order that the last `Arc` brings.
+    kind_witness: ManuallyDrop<Witness>,
     per_thread: usize,
     handles: AtomicUsize,
     closed: AtomicBool,
@@ -164,7 +165,7 @@ impl<K: Kind> Recycler<K> {
             id: registry::new_id(),
             this: Weak::clone(this),
             kind: UnsafeCell::new(ManuallyDrop::new(kind)),
-            kind_witness: Witness::default(),
+            kind_witness: ManuallyDrop::new(Witness::default()),
             per_thread,
             handles: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
