@@ -1,6 +1,6 @@
 //! Models of building once and of the batches' counts: loom runs them through every order of steps that the memory model allows.
 //!
-//! `RUSTFLAGS="--cfg blixard_loom" cargo test --release -p blixard-arena --features cache --lib arc::loom_models`. What is built reports two users without an order between
+//! `RUSTFLAGS="--cfg blixard_loom" cargo test --release -p blixard-arena --all-features --lib arc::loom_models`. What is built reports two users without an order between
 //! them, and how often it was dropped. The counts of std's `Arc` are not loom's, and not ours to prove; a lock and a list stand in for
 //! quick_cache, whose locks loom cannot see (`stand_in`). Models that are too large to be run through are bounded to
 //! a number of preemptions; `LOOM_MAX_PREEMPTIONS` overrides it.

@@ -1,6 +1,6 @@
 //! Models of a string pool: loom runs them through every order of steps that the memory model allows.
 //!
-//! `RUSTFLAGS="--cfg blixard_loom" cargo test --release --lib loom_models`. What a thread may read is looked at through a
+//! `RUSTFLAGS="--cfg blixard_loom" cargo test --release --all-features --lib loom_models`. What a thread may read is looked at through a
 //! witness in each entry, and touched where it is freed or written anew: loom reports the two without an order between
 //! them. `sync::model` says how models are run.
 #![forbid(unsafe_code)]

@@ -1,6 +1,6 @@
 //! Models of the recycler and its depot: loom runs them through every order of steps that the memory model allows.
 //!
-//! `RUSTFLAGS="--cfg blixard_loom" cargo test --release --lib loom_models`. Each model has an end where everything is
+//! `RUSTFLAGS="--cfg blixard_loom" cargo test --release --all-features --lib loom_models`. Each model has an end where everything is
 //! counted, and items that report two users without an order between them. `sync::model` says how models are run.
 #![expect(unsafe_code, reason = "calls the recycler's unsafe interface")]
 
