@@ -21,14 +21,14 @@ fn live(own: &ArenaPool, shared: &ArenaPool, seed: usize, side_by_side: &Barrier
     side_by_side.wait();
 }
 
-/// Allocator calls of 200 generations of so many threads that do this, one generation after the other. Counted to the very end of
-/// each thread, with the destructors of its thread-locals.
+/// Allocator calls of 200 generations of threads that do this, one generation after the other; as many of a generation wait for one another as
+/// are to be together. Counted to the very end of each thread, with the destructors of its thread-locals.
 fn calls_of_generations(together: usize, life: impl Fn(usize, &Barrier) + Sync) -> u64 {
     let before = calls_inside();
     for seed in 0..200 {
         let side_by_side = Barrier::new(together);
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..together)
+            let threads: Vec<_> = (0..THREADS)
                 .map(|i| {
                     let (life, side_by_side) = (&life, &side_by_side);
                     scope.spawn(move || {
@@ -56,7 +56,7 @@ fn threads_that_come_and_go_call_no_allocator() {
         // Four slots to a pool at most; each has held an arena of the needed size once all four have run side by side, which
         // chance would bring about too seldom.
         let first = generations(THREADS);
-        assert!(first > of_std * THREADS as u64, "the first threads made what the later ones found");
+        assert!(first > of_std, "the first threads made what the later ones found");
         // Which slot a thread finds is chance: one that has been idle may still learn, so the last of three rounds counts.
         let rounds = [(); 3].map(|()| generations(1));
         assert_eq!(rounds[2], of_std, "{reset:?}: {rounds:?}, {first} at first");
