@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helper functions too")]
 
 use super::random::Random;
-use blixard_arena::intern::{InternedString, StringPool, StringPoolOptions, global, intern, pin};
+use blixard_arena::intern::{InternedString, PoolFull, StringPool, StringPoolOptions, global, intern, pin};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -254,47 +254,51 @@ async fn tasks_hold_pins_across_awaits() {
     assert_eq!((pool.figures().entries, pool.figures().pins), (0, 0));
 }
 
-/// Threads enter names of their own under caps that they hit all the time, and sweep: neither cap is passed at any moment that anyone sees,
-/// and at the end the account is back at what the pool began with.
+/// Threads enter names of their own under a cap that they hit all the time, on names or on bytes, and sweep: neither is passed at any moment
+/// that anyone sees, and at the end the account is back at what the pool began with.
 #[test]
 fn caps_hold_under_threads_that_hit_them() {
-    let (entries_max, bytes_max) = (300, 64 << 10);
-    let pool = StringPoolOptions::new().entries_max(entries_max).bytes_max(bytes_max).build();
-    let (refused, entered) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for seed in 0..6 {
-            let (pool, refused, entered) = (&pool, &refused, &entered);
-            scope.spawn(move || {
-                let mut random = Random(seed);
-                let mut held = Vec::new();
-                for _ in 0..ROUNDS / 10 {
-                    match pool.try_intern(&text(random.below(TEXTS))) {
-                        Ok(name) => held.push(name),
-                        Err(_) => held.truncate(held.len() / 2),
+    for (entries_max, bytes_max, longer) in [(300, 1 << 20, 1), (100_000, 64 << 10, 2_000)] {
+        let pool = StringPoolOptions::new().entries_max(entries_max).bytes_max(bytes_max).build();
+        let refused = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        thread::scope(|scope| {
+            for seed in 0..6 {
+                let (pool, refused) = (&pool, &refused);
+                scope.spawn(move || {
+                    let mut random = Random(seed);
+                    let mut held = Vec::new();
+                    for _ in 0..ROUNDS / 10 {
+                        let text = text(random.below(TEXTS)) + &"y".repeat(random.below(longer));
+                        match pool.try_intern(&text) {
+                            Ok(name) => held.push(name),
+                            Err(full) => {
+                                refused[usize::from(matches!(full, PoolFull::Bytes { .. }))]
+                                    .fetch_add(1, Ordering::SeqCst);
+                                held.truncate(held.len() / 2);
+                            }
+                        }
+                        if held.len() > 100 {
+                            held.swap_remove(random.below(100));
+                        }
+                        let figures = pool.figures();
+                        assert!(figures.entries <= entries_max && figures.bytes <= bytes_max, "{figures:?}");
+                        if random.below(100) == 0 {
+                            pool.sweep();
+                        }
                     }
-                    if held.len() > 100 {
-                        held.swap_remove(random.below(100));
-                    }
-                    let figures = pool.figures();
-                    assert!(figures.entries <= entries_max && figures.bytes <= bytes_max, "{figures:?}");
-                    if random.below(100) == 0 {
-                        refused.fetch_add(
-                            usize::from(pool.try_intern(&"x".repeat(bytes_max)).is_err()),
-                            Ordering::Relaxed,
-                        );
-                        pool.sweep();
-                    }
-                    entered.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-    });
-    assert_eq!(entered.into_inner(), 6 * (ROUNDS / 10));
-    assert!(refused.into_inner() > 6, "a cap was hit");
-    pool.sweep();
-    pool.sweep();
-    let figures = pool.figures();
-    assert_eq!((figures.entries, figures.entered), (0, figures.freed), "{figures:?}");
+                });
+            }
+        });
+        let [by_names, by_bytes] = refused.map(AtomicUsize::into_inner);
+        assert!(
+            if longer == 1 { by_names > 6 && by_bytes == 0 } else { by_bytes > 6 && by_names == 0 },
+            "{by_names}, {by_bytes}"
+        );
+        pool.sweep();
+        pool.sweep();
+        let figures = pool.figures();
+        assert_eq!((figures.entries, figures.entered), (0, figures.freed), "{figures:?}");
+    }
 }
 
 /// Pools with one set of constants are made by eight threads at once: the set has one place in the process, and its words lead to its texts.

@@ -9,8 +9,8 @@ use crate::sync::{AtomicU8, Ordering};
 /// Counts, a power of two.
 pub(super) const LEN: usize = if cfg!(blixard_loom) { 1 } else { 1 << 14 };
 
-/// A multiplier whose high bits depend on all of an address.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// A multiplier whose high bits depend on all of an address. `live` spreads by it too.
+pub(super) const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A count per hash of an address.
 pub(super) struct Filter(pub(super) [AtomicU8; LEN]);

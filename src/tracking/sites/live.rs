@@ -6,6 +6,7 @@
 //! A look reads two cache lines at most.
 #![forbid(unsafe_code)]
 
+use super::filter::SPREAD;
 use super::line::{self, Line, WAYS};
 use crate::sync::AtomicU64;
 
@@ -16,9 +17,6 @@ const LINES_BITS: u32 = 17;
 const ADDRESS_BITS: u32 = 48;
 
 static LIVE: [Line; LINES] = [const { Line([const { AtomicU64::new(0) }; WAYS]) }; LINES];
-
-/// A multiplier whose high bits depend on all of an address.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn lines(address: usize) -> [&'static Line; 2] {
     // 128 bytes of the heap hold at most four blocks of glibc's.
